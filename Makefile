@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Every entry point of lguest.  `make help` prints them.
+#
+# The source is the quest: quest/*/*.nw.  What stands below guest/, host/ and
+# switcher/ is tangled from it, and is never edited.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+QUEST := $(sort $(wildcard quest/*/*.nw))
+
+# The kernel to build the module for: the running one if its headers are here,
+# else the newest Debian headers.
+RUNNING := /lib/modules/$(shell uname -r)/build
+KDIR ?= $(if $(wildcard $(RUNNING)/Makefile),$(RUNNING),$(lastword \
+	$(shell ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -V)))
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+LAUNCHER_CFLAGS := -O2 -g -std=c11 -Wall -Wextra -Werror -Ihost/include
+LAUNCHER_LIBS := -lz -llzma -lzstd -llz4 -lbz2 -lpthread
+
+TESTS ?= $(sort $(wildcard tests/*.t))
+
+# --- The code -----------------------------------------------------------------
+
+## all		the default: host/lg.ko and host/launcher/lguest
+.PHONY: all
+all: module launcher
+
+# make reads the list of tangled files, finds that it is older than the quest,
+# tangles, and starts again with the new list.  A quest directory is older than
+# a file that was added to it or taken away.
+NEED_CODE := $(filter-out help book clean distclean,$(or $(MAKECMDGOALS),all))
+ifneq ($(NEED_CODE),)
+include tangle/tangled.mk
+endif
+
+tangle/tangled.mk: $(QUEST) $(wildcard quest/*/.) tangle/tangle
+	@tangle/tangle --makefile $@ $(QUEST)
+
+## tangle		quest/*/*.nw to code in guest/, host/ and switcher/
+.PHONY: tangle
+tangle: tangle/tangled.mk
+
+## module		host/lg.ko, for the kernel in KDIR
+.PHONY: module
+module: host/lg.ko
+
+.PHONY: FORCE
+host/lg.ko: FORCE
+	@$(if $(KDIR),,echo 'No kernel headers: build/packages module, or set KDIR' >&2; exit 1)
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/host modules
+
+## launcher	host/launcher/lguest
+.PHONY: launcher
+launcher: host/launcher/lguest
+
+LAUNCHER_OBJECTS := $(patsubst %.c,%.o,$(filter host/launcher/%.c,$(TANGLED)))
+
+host/launcher/lguest: $(LAUNCHER_OBJECTS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LAUNCHER_LIBS)
+
+host/launcher/%.o: host/launcher/%.c Makefile
+	$(CC) $(LAUNCHER_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(LAUNCHER_OBJECTS:.o=.d)
+
+## kernel		the small Guest kernel that the tests boot
+.PHONY: kernel
+kernel: tangle
+	build/packages kernel
+	build/kernel-guest small
+
+# --- Running and testing --------------------------------------------------------
+
+.PHONY: packages-run packages-test
+packages-run packages-test: packages-%:
+	build/packages $*
+
+## run		boot a stock distribution kernel in QEMU, and a Guest on it
+.PHONY: run
+run: packages-run
+	$(MAKE) all
+	build/try --guest
+
+## try		the same, but stop at the stock kernel's shell
+.PHONY: try
+try: packages-run
+	$(MAKE) all
+	build/try
+
+## test		all tests; TESTS='tests/a.t ...' selects
+.PHONY: test
+test: packages-test
+	$(MAKE) all
+	prove --verbose --timer $(PROVEFLAGS) $(TESTS)
+
+## test-bochs	the Switcher in Bochs, which checks what QEMU does not
+.PHONY: test-bochs
+test-bochs:
+	build/packages bochs
+	$(MAKE) all
+	prove --verbose --timer $(PROVEFLAGS) $(sort $(wildcard tests/bochs/*.t))
+
+## bench		measure, and write the numbers that the book quotes
+.PHONY: bench
+bench: packages-test
+	$(MAKE) all
+	tests/bench
+
+## lint		check the quest and the tangled code
+.PHONY: lint
+lint: tangle
+	build/packages lint
+	tangle/lint $(QUEST)
+
+## book		book/out/quest.pdf
+.PHONY: book
+book:
+	build/packages book
+	book/make $(QUEST)
+
+# --- Housekeeping -----------------------------------------------------------------
+
+## clean		remove what was built, keep what was tangled and downloaded
+.PHONY: clean
+clean:
+	$(if $(wildcard host/Kbuild),-$(MAKE) -C $(KDIR) M=$(CURDIR)/host clean)
+	rm -f host/launcher/*.[od] host/launcher/lguest
+	rm -rf book/out
+
+## distclean	remove everything that is not in git, except downloads
+.PHONY: distclean
+distclean: clean
+	test ! -f tangle/.tangled || xargs -r rm -f < tangle/.tangled
+	rm -f tangle/.tangled tangle/tangled.mk
+	rm -rf build/out
+
+## help		this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile
+	@echo
+	@echo 'KDIR=$(KDIR)'
