@@ -22,7 +22,8 @@ KDIR ?= $(if $(wildcard $(RUNNING)/Makefile),$(RUNNING),$(lastword \
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-LAUNCHER_CFLAGS := -O2 -g -std=c11 -Wall -Wextra -Werror -Ihost/include
+# (With DWARF 5, binutils 2.40 mistakes the file of a #line.)
+LAUNCHER_CFLAGS := -O2 -gdwarf-4 -std=c11 -Wall -Wextra -Werror -Ihost/include
 LAUNCHER_LIBS := -lz -llzma -lzstd -llz4 -lbz2 -lpthread
 
 TESTS ?= $(sort $(wildcard tests/*.t))
@@ -47,6 +48,7 @@ tangle/tangled.mk: $(QUEST) $(wildcard quest/*/.) tangle/tangle
 ## tangle		quest/*/*.nw to code in guest/, host/ and switcher/
 .PHONY: tangle
 tangle: tangle/tangled.mk
+	@:
 
 ## module		host/lg.ko, for the kernel in KDIR
 .PHONY: module
