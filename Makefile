@@ -37,7 +37,7 @@ all: module launcher
 # make reads the list of tangled files, finds that it is older than the quest,
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
-NEED_CODE := $(filter-out help book clean distclean,$(or $(MAKECMDGOALS),all))
+NEED_CODE := $(filter-out help lint book clean distclean,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -118,9 +118,9 @@ bench: packages-test
 
 ## lint		check the quest and the tangled code
 .PHONY: lint
-lint: tangle
+lint:
 	build/packages lint
-	tangle/lint $(QUEST)
+	KDIR=$(KDIR) tangle/lint $(QUEST)
 
 ## book		book/out/quest.pdf
 .PHONY: book
