@@ -14,10 +14,11 @@ SHELL := /bin/bash
 QUEST := $(sort $(wildcard quest/*/*.nw))
 
 # The kernel to build the module for: the running one if its headers are here,
-# else the newest Debian headers.
+# else the stock one, of the newest Debian headers.  What runs in QEMU is always
+# the stock one.
 RUNNING := /lib/modules/$(shell uname -r)/build
-KDIR ?= $(if $(wildcard $(RUNNING)/Makefile),$(RUNNING),$(lastword \
-	$(shell ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -V)))
+STOCK := $(lastword $(shell ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -V))
+KDIR ?= $(if $(wildcard $(RUNNING)/Makefile),$(RUNNING),$(STOCK))
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -37,7 +38,8 @@ all: module launcher
 # make reads the list of tangled files, finds that it is older than the quest,
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
-NEED_CODE := $(filter-out help lint book clean distclean,$(or $(MAKECMDGOALS),all))
+NEED_CODE := $(filter-out help kernel run try test test-bochs bench lint book \
+	clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -56,7 +58,7 @@ module: host/lg.ko
 
 .PHONY: FORCE
 host/lg.ko: FORCE
-	@$(if $(KDIR),,echo 'No kernel headers: build/packages module, or set KDIR' >&2; exit 1)
+	@$(if $(KDIR),,echo 'No kernel headers: build/packages build, or set KDIR' >&2; exit 1)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/host modules
 
 ## launcher	host/launcher/lguest
@@ -75,57 +77,59 @@ host/launcher/%.o: host/launcher/%.c Makefile
 
 ## kernel		the small Guest kernel that the tests boot
 .PHONY: kernel
-kernel: tangle
-	build/packages kernel
+kernel: packages-run
+	$(MAKE) tangle
 	build/kernel-guest small
 
 # --- Running and testing --------------------------------------------------------
 
-.PHONY: packages-run packages-test
-packages-run packages-test: packages-%:
+PACKAGES := $(addprefix packages-,run test bochs lint book)
+.PHONY: $(PACKAGES)
+$(PACKAGES): packages-%:
 	build/packages $*
+
+# a new make, for headers that were not there when this one began
+STOCK_ALL = $(MAKE) all $(if $(filter file,$(origin KDIR)),KDIR="$$(ls -d \
+	/usr/src/linux-headers-*-amd64 | sort -V | tail -1)")
 
 ## run		boot a stock distribution kernel in QEMU, and a Guest on it
 .PHONY: run
 run: packages-run
-	$(MAKE) all
+	$(STOCK_ALL)
 	build/try --guest
 
 ## try		the same, but stop at the stock kernel's shell
 .PHONY: try
 try: packages-run
-	$(MAKE) all
+	$(STOCK_ALL)
 	build/try
 
 ## test		all tests; TESTS='tests/a.t ...' selects
 .PHONY: test
 test: packages-test
-	$(MAKE) all
+	$(STOCK_ALL)
 	prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-bochs	the Switcher in Bochs, which checks what QEMU does not
 .PHONY: test-bochs
-test-bochs:
-	build/packages bochs
-	$(MAKE) all
+test-bochs: packages-bochs
+	$(STOCK_ALL)
 	prove --verbose --timer $(PROVEFLAGS) $(sort $(wildcard tests/bochs/*.t))
 
 ## bench		measure, and write the numbers that the book quotes
 .PHONY: bench
 bench: packages-test
-	$(MAKE) all
+	$(STOCK_ALL)
 	tests/bench
 
 ## lint		check the quest and the tangled code
 .PHONY: lint
-lint:
-	build/packages lint
+lint: packages-lint
 	KDIR=$(KDIR) tangle/lint $(QUEST)
 
 ## book		book/out/quest.pdf
 .PHONY: book
-book:
-	build/packages book
+book: packages-book
 	book/make $(QUEST)
 
 # --- Housekeeping -----------------------------------------------------------------
