@@ -220,7 +220,7 @@ local looks = {
   Div = function(d)
     if d.classes:includes('nwindex') then return index(d) end
     if d.classes:includes('part') then
-      return block(('\\qpart{%s}{%s}'):format(d.attributes.letter, d.attributes.title))
+      return block(('\\qpart{%s}{%s}'):format(d.attributes.number, d.attributes.title))
     end
     if d.classes:includes('backmatter') then return block('\\qback') end
     for class, environment in pairs(BOXES) do
@@ -234,7 +234,7 @@ local looks = {
   end,
   Note = function(n)
     local r = pandoc.List { raw('\\qnote{') }
-    r:extend(pandoc.utils.blocks_to_inlines(n.content))
+    r:extend(pandoc.utils.blocks_to_inlines(n.content, { pandoc.LineBreak() }))
     r:insert(raw('}'))
     return r
   end,

@@ -7,7 +7,7 @@
 -- noweb decides what is a chunk, what is quoted code, and who uses what; the
 -- prose is pandoc's Markdown.  In the document that comes out
 --
--- * each part begins with a Div.part (attributes letter, title);
+-- * each part begins with a Div.part (attributes letter, number, title);
 -- * each chunk is a Div.chunk around one CodeBlock, with attributes name, num
 --   (S7: part letter and count), lang, file, line, prev, next, first, uses,
 --   defs, idents (labels of chunks, or names);
@@ -253,7 +253,8 @@ function Reader(input)
     if f.part ~= part then
       part = f.part
       blocks:insert(pandoc.Div({}, pandoc.Attr('part-' .. part:lower(), { 'part' },
-        { { 'letter', part }, { 'title', PARTS[part] or part } })))
+        { { 'letter', part }, { 'number', f.name:match('(%d+)%-[^/]*/[^/]*$') or '0' },
+        { 'title', PARTS[part] or part } })))
     end
     blocks:extend(read_file(f))
   end
