@@ -138,7 +138,7 @@ book: packages-book
 .PHONY: clean
 clean:
 	$(if $(wildcard host/Kbuild),-$(MAKE) -C $(KDIR) M=$(CURDIR)/host clean)
-	rm -f host/launcher/*.[od] host/launcher/lguest
+	rm -f host/launcher/*.[od] host/launcher/lguest switcher/*.o switcher/.*.cmd
 	rm -rf book/out
 
 ## distclean	remove everything that is not in git, except downloads
@@ -146,6 +146,7 @@ clean:
 distclean: clean
 	test ! -f tangle/.tangled || xargs -r rm -f < tangle/.tangled
 	rm -f tangle/.tangled tangle/tangled.mk
+	find guest host switcher -mindepth 1 -type d -empty -delete
 	rm -rf build/out
 
 ## help		this list
