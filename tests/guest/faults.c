@@ -447,7 +447,6 @@ INSTRUCTION(ud1, ".byte 0x0f, 0xb9, 0xc0")
 INSTRUCTION(push_es, ".byte 0x06")
 INSTRUCTION(daa, ".byte 0x27")
 INSTRUCTION(aad, ".byte 0xd5, 0x0a")
-INSTRUCTION(lock_mov, ".byte 0xf0, 0x89, 0x07")
 INSTRUCTION(clac, ".byte 0x0f, 0x01, 0xca")
 INSTRUCTION(rsm, ".byte 0x0f, 0xaa")
 
@@ -475,7 +474,7 @@ static const struct instruction protected_ones[] = {
 
 static const struct instruction invalid_ones[] = {
 	ENTRY(ud2), ENTRY(ud1), ENTRY(push_es), ENTRY(daa), ENTRY(aad),
-	ENTRY(lock_mov), ENTRY(clac), ENTRY(rsm),
+	ENTRY(clac), ENTRY(rsm),
 };
 
 static uint64_t operand[4];
