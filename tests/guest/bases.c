@@ -319,8 +319,14 @@ static void instructions(void)
 	for (n = 0; n < 2; n++)
 		if (!sigsetjmp(back, 1))
 			wrgsbase(n ? 0x8000000000000000 : 0x4000000000000000);
-	ok(faults == 3 && rdgsbase() == (uint64_t)own[40],
-	   "a base that is not canonical is SIGSEGV");
+	/* Some emulators take any. */
+	if (faults == 1)
+		skip("a base that is not canonical is SIGSEGV",
+		     "not checked by this processor");
+	else
+		ok(faults == 3 && rdgsbase() == (uint64_t)own[40],
+		   "a base that is not canonical is SIGSEGV");
+	wrgsbase(0);
 	signal(SIGSEGV, SIG_DFL);
 }
 
