@@ -6,6 +6,7 @@
  *
  *	agent CHANNEL NONCE COMMAND [ARG...]
  *	agent CHANNEL NONCE --fail WHY
+ *	agent --tsc				(see below)
  *
  * The line may be shared with kernel messages, so everything travels in text
  * lines of their own, each one numbered and with a checksum:
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHUNK	3072		/* bytes in one line, a multiple of 3 */
@@ -178,6 +180,27 @@ static void forward_all(int out, int err)
 	}
 }
 
+/*
+ * How fast does the time stamp counter run here, in kHz?  build/try asks that
+ * outside of any machine: the emulator passes the counter on, and a kernel on
+ * a busy emulator may fail to find out for itself.
+ */
+static int print_tsc(void)
+{
+	struct timespec begin, end, pause = { .tv_nsec = 20000000 };
+	uint64_t ticks, ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ticks = __builtin_ia32_rdtsc();
+	nanosleep(&pause, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ticks = __builtin_ia32_rdtsc() - ticks;
+	ns = (end.tv_sec - begin.tv_sec) * 1000000000ull +
+	     end.tv_nsec - begin.tv_nsec;
+	printf("%llu\n", ticks * 1000000ull / ns);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction act = { .sa_handler = child_ended };
@@ -186,6 +209,8 @@ int main(int argc, char **argv)
 	sigset_t child;
 	pid_t pid;
 
+	if (argc == 2 && !strcmp(argv[1], "--tsc"))
+		return print_tsc();
 	if (argc < 4) {
 		fprintf(stderr, "usage: agent CHANNEL NONCE COMMAND...\n");
 		return 125;
