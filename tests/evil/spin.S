@@ -14,7 +14,7 @@
 begin:
 	PRINT	"spinning\n"
 #if CASE == 1		/* a loop with interrupts off */
-again:	cli
+again:	movq	$0, SH(LGUEST_SH_VIF)
 	jmp	again
 #elif CASE == 2		/* a loop without an instruction in it */
 again:	jmp	again
