@@ -314,7 +314,7 @@ SKIP: {
 	is(finish($pid, 10), 130, 'Ctrl-a x');
 	is(mode_of($slave), $before, '... restores the terminal');
 
-	for my $signal (qw(TERM HUP INT QUIT SEGV ABRT BUS)) {
+	for my $signal (qw(TERM HUP INT QUIT SEGV ABRT BUS USR2 ALRM)) {
 		$pid = start_on($path, guest => 'spells');
 		expect($master, qr/ready/);
 		syswrite $master, "a";
@@ -351,6 +351,15 @@ SKIP: {
 	$pid = start_on($path, guest => 'sleeps');
 	expect($master, qr/asleep/);
 	is(mode_of($slave), $before, 'no raw mode while no driver listens');
+	syswrite $master, "\x03";
+	is(finish($pid, 10), 130, '... so that Ctrl-C works');
+
+	$pid = start_on($path, guest => 'breaks');
+	expect($master, qr/listening/);
+	ok(wait_for('err', qr/the device is stopped/), 'a console that breaks while it listens');
+	$end = time + 5;
+	sleep .01 while mode_of($slave) ne $before && time < $end;
+	is(mode_of($slave), $before, '... lets go of the terminal');
 	syswrite $master, "\x03";
 	is(finish($pid, 10), 130, '... so that Ctrl-C works');
 

@@ -568,6 +568,19 @@ static void is_mad(void)
 	print("\nsane again\n");
 }
 
+/* Listens to the keyboard, and breaks the console by its other queue. */
+static void breaks(void)
+{
+	start_console();
+	describe(&rx, 0, BUFFER(0), 64, IN, 0);
+	offer(&rx, 0);
+	say("listening\n");
+	describe(&tx, 0, BUFFER(1), 4, NEXT, 0);
+	offer(&tx, 0);
+	for (;;)
+		halt(0, -1);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*guest)(void);
@@ -578,7 +591,7 @@ static const struct scenario {
 	{ "reboots", reboots }, { "looks", looks_around }, { "talks", talks },
 	{ "echoes", echoes }, { "spells", spells }, { "measures", measures },
 	{ "lies", lies }, { "odd", is_odd }, { "mad", is_mad },
-	{ "prints-a-lot", prints_a_lot },
+	{ "prints-a-lot", prints_a_lot }, { "breaks", breaks },
 };
 
 static void begin(void)
