@@ -1,0 +1,98 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The module comes and goes a hundred times, leaves nothing behind, says
+# what its parameters are for, and refuses to load where it could not keep
+# its promises, with the reason.
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib $Bin;
+use Test::More;
+use Try;
+
+need('host/lg.ko', 'host/launcher/lguest');
+
+# --- What modinfo says ---------------------------------------------------------
+my $info = slurp("$TOP/host/lg.ko");
+my %described = $info =~ /\0parm=(\w+):([^\0]+)/g;
+my %typed = $info =~ /\0parmtype=(\w+):([^\0]+)/g;
+ok scalar(keys %typed), 'the module has parameters';
+ok length($described{$_} // '') > 10, "$_: $described{$_}"
+	for sort keys %typed;
+like $info, qr/\0license=GPL/, 'its license is the kernel\'s';
+
+# --- A hundred times ------------------------------------------------------------
+my $evil = evil();
+my $job = spew(scratch() . '/job', <<'END', 0755);
+#!/bin/sh
+free_memory() {
+	sync
+	echo 3 > /proc/sys/vm/drop_caches
+	sleep 1
+	awk '/^MemFree/ { print $2 }' /proc/meminfo
+}
+# The first rounds fill caches that stay.
+round() {
+	insmod /lg.ko &&
+	test -c /dev/lguest &&
+	test -e /sys/kernel/debug/lguest/stats &&
+	lguest run --kernel /evil/hello --memory 32M --console none \
+		< /dev/null > /tmp/text 2>&1 &&
+	grep -q hello /tmp/text &&
+	rmmod lg &&
+	test ! -e /dev/lguest &&
+	test ! -e /sys/kernel/debug/lguest
+}
+rmmod lg
+round; round; round
+before=$(free_memory)
+for i in $(seq 100); do
+	round || { echo "round $i failed"; exit 1; }
+done
+after=$(free_memory)
+echo "memory: $before $after"
+insmod /lg.ko
+lguest run --kernel /evil/spin-4 --memory 32M --console none > /dev/null 2>&1 &
+until grep -q '^machines 1' /sys/kernel/debug/lguest/stats; do sleep 0.1; done
+rmmod lg 2> /dev/null || echo 'busy while a Guest runs'
+kill %1 2> /dev/null || kill $!
+wait
+rmmod lg && echo 'gone when it has ended'
+insmod /lg.ko no_such_parameter=1 2> /dev/null
+rmmod lg 2> /dev/null
+insmod /lg.ko pcid=0 shadow_limit=64 audit=1 &&
+lguest run --kernel /evil/hello --memory 32M --console none < /dev/null &&
+rmmod lg && echo 'parameters are taken'
+dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup' || echo 'the log is clean'
+END
+my $result = try_host('--smp', 2, '--timeout', 600, '--add', "$evil:/evil",
+	'--add', $job, '--', 'job');
+is $result->{status}, 0, 'loaded and unloaded 100 times, with a Guest each';
+my ($before, $after) = $result->{out} =~ /^memory: (\d+) (\d+)/m;
+cmp_ok $after // 0, '>', ($before // 1) - 1024,
+	'less than a megabyte is missing afterwards';
+note(sprintf '%d kB free before, %d after', $before // 0, $after // 0);
+like $result->{out}, qr/^busy while a Guest runs$/m,
+	'it stays while a Guest runs';
+like $result->{out}, qr/^gone when it has ended$/m, 'and goes afterwards';
+like $result->{out}, qr/^parameters are taken$/m,
+	'it takes its parameters';
+like $result->{out}, qr/^the log is clean$/m, 'the log of the Host is clean';
+diag($result->{out}) unless Test::More->builder->is_passing;
+
+# --- Where it refuses ------------------------------------------------------------
+# There are more reasons in the module (Xen, SEV-ES, TDX, FRED, LASS), for
+# processors that QEMU 7.2 does not have.
+for (['no NX', ['--cpu', 'qemu64,-nx'], qr/no NX/],
+     ['NX switched off', ['--append', 'noexec=off'], qr/no NX/]) {
+	my ($name, $options, $reason) = @$_;
+	my $result = try_host(@$options, '--lg', 'none', '--add-host',
+		"$TOP/host/lg.ko:/refused.ko", '--', 'sh', '-c',
+		'insmod /refused.ko; echo "status $?"; dmesg | grep "lg:"; ' .
+		'test ! -e /dev/lguest && echo none');
+	like $result->{out}, qr/^status [1-9]/m, "$name: it does not load";
+	like $result->{out}, qr/cannot run Guests here: .*$reason/,
+		'... and says why';
+	like $result->{out}, qr/^none$/m, '... and there is no device';
+}
+done_testing;

@@ -1,0 +1,127 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A Launcher is killed at ten random moments; two Guests run at once; a
+# vCPU's thread is chased from one CPU to the other. Afterwards the Host is
+# as it was: nothing in its log, its memory back, the module goes.
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib $Bin;
+use Test::More;
+use Try;
+
+need('host/lg.ko', 'host/launcher/lguest');
+
+my @in_guest = map { $_ eq '--add' ? '--add-guest' : $_ }
+	programs(qw(registers fpu random-memory crowd));
+my $seed = $ENV{SEED} // int rand 100000;
+my $job = spew(scratch() . '/job', <<'END', 0755);
+#!/bin/sh
+seed=$1
+launch() {
+	lguest run --kernel /guest/bzImage --initrd /guest/initrd \
+		--append "quiet run=\"$1\"" < /dev/null
+}
+free_memory() {
+	sync
+	echo 3 > /proc/sys/vm/drop_caches
+	sleep 1
+	awk '/^MemFree/ { print $2 }' /proc/meminfo
+}
+random() {	# below $1
+	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
+	echo $(((seed >> 8) % $1))
+}
+
+# Once for the caches that stay.
+launch 'random-memory 2000' > /tmp/first 2>&1
+before=$(free_memory)
+
+echo '=== kill'
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	launch 'random-memory 100000000' > /tmp/killed 2>&1 &
+	# From the first page fault to the middle of its work.
+	random 100 > /tmp/random
+	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
+	ms=$(($(cat /tmp/random) * (i + 1) * 6))
+	usleep $((ms * 1000))
+	kill -9 $(pidof lguest)
+	wait
+	echo "killed after $ms ms"
+	until grep -q '^machines 0' /sys/kernel/debug/lguest/stats; do
+		sleep 0.1
+	done
+done
+
+echo '=== two'
+launch 'registers; random-memory 20000 3' > /tmp/one 2>&1 &
+one=$!
+launch 'fpu; random-memory 20000 4' > /tmp/two 2>&1 &
+two=$!
+most=0
+while kill -0 $one 2> /dev/null && kill -0 $two 2> /dev/null; do
+	n=$(awk '/^machines/ { print $2 }' /sys/kernel/debug/lguest/stats)
+	[ "$n" -le "$most" ] || most=$n
+	sleep 0.2
+done
+wait $one && wait $two && echo "both ended well, $most at once"
+cat /tmp/one /tmp/two
+
+echo '=== bounce'
+launch 'registers; fpu; crowd 100; random-memory 30000 5' > /tmp/bounced 2>&1 &
+launcher=$!
+bounces=0
+while kill -0 $launcher 2> /dev/null; do
+	for task in /proc/$(pidof lguest)/task/*; do
+		taskset -p $((bounces % 2 + 1)) ${task##*/} > /dev/null 2>&1
+	done
+	bounces=$((bounces + 1))
+	usleep 20000
+done
+wait $launcher && echo "ended well after $bounces bounces"
+cat /tmp/bounced
+
+echo '=== after'
+cat /sys/kernel/debug/lguest/stats
+after=$(free_memory)
+echo "memory: $before $after"
+rmmod lg && echo 'unloaded'
+echo '=== log'
+dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|leak' ||
+	echo clean
+END
+
+note("seed $seed (set SEED to repeat)");
+my $result = try_host('--with-guest', '--smp', 2, '--memory', 768,
+	'--timeout', 900, @in_guest, '--add', $job, '--', 'job', $seed);
+(my $text = $result->{out}) =~ tr/\r//d;
+my %part = $text =~ /^=== (\w+)\n(.*?)(?=^=== |\z)/msg;
+is $result->{status}, 0, 'the Host goes through all of it';
+
+my @killed = ($part{kill} // '') =~ /killed after (\d+) ms/g;
+is scalar @killed, 10, 'ten Launchers are killed';
+note("after @killed ms");
+like $part{two} // '', qr/^both ended well, 2 at once$/m,
+	'two Guests at once, and both power off';
+sub programs_of {
+	my ($name, $text, $expected) = @_;
+	unlike $text, qr/^not ok|^Bail out/m, "$name: no program complains";
+	is scalar(() = $text =~ /^1\.\./mg), $expected,
+		"$name: $expected programs ran to their ends";
+}
+programs_of('two', $part{two} // '', 4);
+like $part{bounce} // '', qr/^ended well after \d+ bounces$/m,
+	'a thread that bounces between CPUs: its Guest powers off';
+note($_) for ($part{bounce} // '') =~ /^(ended well.*)$/m;
+programs_of('bounce', $part{bounce} // '', 4);
+like $part{after} // '', qr/^machines 0$/m, 'no machine is left';
+like $part{after} // '', qr/^pinned 0$/m, '... nor a pinned page';
+like $part{after} // '', qr/^shadow_pages 0$/m, '... nor a shadow page';
+my ($before, $after) = $text =~ /^memory: (\d+) (\d+)/m;
+cmp_ok $after // 0, '>', ($before // 1) - 4096,
+	'the memory is back (less than 4 MB are missing)';
+note(sprintf '%d kB free before, %d after', $before // 0, $after // 0);
+like $part{after} // '', qr/^unloaded$/m, 'the module goes';
+is $part{log} // '', "clean\n", 'nothing in the log of the Host';
+diag(substr $text, -4000) unless Test::More->builder->is_passing;
+done_testing;

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tests here have in common: they boot machines with build/try,
+# and programs in those machines speak TAP themselves.
+package Try;
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+use Test::More;
+use Time::HiRes qw(time);
+
+our @EXPORT = qw($TOP boot try_host try_guest try_native programs evil
+		 repeat_tap scratch slurp spew need);
+our $TOP = abs_path(dirname(__FILE__) . '/..');
+
+$ENV{LC_ALL} = 'C';
+
+my $scratch;
+sub scratch { return $scratch //= tempdir('lguest-test-XXXXXX', TMPDIR => 1,
+					  CLEANUP => 1) }
+
+sub slurp {
+	my ($path) = @_;
+	open my $file, '<', $path or return '';
+	binmode $file;
+	local $/;
+	return <$file> // '';
+}
+
+sub spew {
+	my ($path, $text, $mode) = @_;
+	open my $file, '>', $path or die "$path: $!";
+	binmode $file;
+	print $file $text;
+	close $file or die "$path: $!";
+	chmod $mode // 0644, $path;
+	return $path;
+}
+
+# Skip the whole test unless these files were built.
+sub need {
+	for my $file (@_) {
+		plan skip_all => "there is no $file: run make first"
+			unless -e "$TOP/$file";
+	}
+}
+
+# Static programs for any Linux, and micro-Guests: build what is missing.
+sub make_in {
+	my ($directory) = @_;
+	my $log = scratch() . '/make.log';
+	system("make -s -C $TOP/tests/$directory > $log 2>&1") == 0
+		or BAIL_OUT("tests/$directory does not build:\n" .
+			    slurp($log));
+}
+
+# Options for build/try that bring these programs along.
+sub programs {
+	make_in('guest');
+	return map { ('--add', "$TOP/tests/guest/out/$_") } @_;
+}
+
+sub evil {
+	make_in('evil');
+	return "$TOP/tests/evil/out";
+}
+
+# Run build/try; returns what the command wrote and how it ended. When the
+# machine failed (125) or time was up (124), says so at once.
+sub boot {
+	my (@options) = @_;
+	my $out = scratch() . '/out';
+	my $err = scratch() . '/err';
+	my $begin = time;
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', $out;
+		open STDERR, '>', $err;
+		exec $ENV{TRY} // "$TOP/build/try", @options;
+		exit 125;
+	}
+	waitpid $pid, 0;
+	my %result = (
+		status => $? & 127 ? 128 + ($? & 127) : $? >> 8,
+		out => slurp($out), err => slurp($err),
+		seconds => time - $begin,
+	);
+	if ($result{status} == 124 || $result{status} == 125) {
+		diag("build/try @options");
+		diag($result{out}) if length $result{out} < 4000;
+		diag($result{err});
+	}
+	note(sprintf 'build/try %s: %.0f s', short(@options),
+	     $result{seconds});
+	return \%result;
+}
+
+# The options that matter to who reads the log.
+sub short {
+	my @options = @_;
+	my @short;
+	while (defined(my $o = shift @options)) {
+		last if $o eq '--';
+		if ($o =~ /^--add/) {
+			shift @options;
+		} else {
+			push @short, $o;
+		}
+	}
+	return "@short";
+}
+
+sub try_host { return boot('--host', @_) }
+sub try_guest { return boot('--guest', @_) }
+
+# QEMU's emulator reads the stack of an IRET or a far return in ring 3 as
+# if ring 0 did; with SMAP that is a page fault in the *kernel's* name, and
+# Linux oopses, on its own too. So the tests, which try such instructions,
+# switch SMAP off in both worlds. (build/try does so by itself for a Host,
+# where the Guest's kernel needs IRET.)
+sub try_native { return boot('--native', '--cpu', 'max,smap=off', @_) }
+
+# Turn the TAP of a program into ours: one subtest.
+sub repeat_tap {
+	my ($name, $text) = @_;
+	subtest $name => sub {
+		my ($planned, $seen) = (undef, 0);
+		for (split /\n/, $text) {
+			if (/^(not )?ok \d+ - (.*?)(?: # SKIP (.*))?$/) {
+				$seen++;
+				if (defined $3) {
+					SKIP: { skip "$2: $3", 1 }
+				} else {
+					ok !$1, $2;
+				}
+			} elsif (/^1\.\.(\d+)/) {
+				$planned = $1;
+			} elsif (/^# (.*)/) {
+				note $1;
+			} elsif (/^Bail out! (.*)/) {
+				fail "bailed out: $1";
+			} elsif (/\S/) {
+				diag "$name: $_";
+			}
+		}
+		ok defined $planned && $planned == $seen && $seen,
+			'all of its tests were run';
+	};
+}
+
+1;
