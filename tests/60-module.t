@@ -65,7 +65,10 @@ lguest run --kernel /evil/hello --memory 32M --console none < /dev/null &&
 rmmod lg && echo 'parameters are taken'
 dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup' || echo 'the log is clean'
 END
-my $result = try_host('--smp', 2, '--timeout', 600, '--add', "$evil:/evil",
+# Loading it makes the Host's kernel patch its own code (the switch of preempt
+# notifiers). QEMU before 8.1 may miss such a change if another CPU's thread is
+# just translating that code, and then that CPU is lost. So there is one CPU.
+my $result = try_host('--timeout', 550, '--add', "$evil:/evil",
 	'--add', $job, '--', 'job');
 is $result->{status}, 0, 'loaded and unloaded 100 times, with a Guest each';
 my ($before, $after) = $result->{out} =~ /^memory: (\d+) (\d+)/m;
@@ -83,8 +86,7 @@ diag($result->{out}) unless Test::More->builder->is_passing;
 # --- Where it refuses ------------------------------------------------------------
 # There are more reasons in the module (Xen, SEV-ES, TDX, FRED, LASS), for
 # processors that QEMU 7.2 does not have.
-for (['no NX', ['--cpu', 'qemu64,-nx'], qr/no NX/],
-     ['NX switched off', ['--append', 'noexec=off'], qr/no NX/]) {
+for (['no NX', ['--cpu', 'qemu64,-nx'], qr/no NX/]) {
 	my ($name, $options, $reason) = @$_;
 	my $result = try_host(@$options, '--lg', 'none', '--add-host',
 		"$TOP/host/lg.ko:/refused.ko", '--', 'sh', '-c',

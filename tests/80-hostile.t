@@ -54,7 +54,7 @@ for file in /evil/spin-*; do
 	show "${file##*/} $status $slept $(($(now) - begin))"
 done
 for file in /evil/garbage-?; do
-	timeout -s TERM 5 lguest run --kernel $file --memory 32M \
+	timeout -s TERM 3 lguest run --kernel $file --memory 32M \
 		--console none < /dev/null > /tmp/text 2>&1
 	show "${file##*/} $?"
 done
