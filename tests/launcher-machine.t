@@ -127,7 +127,7 @@ ends('--stats', 0, $none, qr/^exits +4711\nhypercalls +0\n(.*\n)*cr3_switches +0
 
 ends('old module', 1, $none, qr/interface version 2, and lguest needs 1/,
      guest => 'hello', fail => 'version');
-ends('no memory', 1, $none, qr/does not accept the Guest's memory: Cannot allocate memory; .*ulimit -l/,
+ends('no memory', 1, $none, qr/does not accept the Guest's memory: Cannot allocate memory/,
      guest => 'hello', fail => 'memory');
 ends('no vCPU', 1, $none, qr/cannot make vCPU 0: Cannot allocate/, guest => 'hello', fail => 'vcpu');
 ends('no interrupt', 1, $none, qr/cannot connect the console with the Guest/,
