@@ -108,18 +108,21 @@ try: packages-run
 .PHONY: test
 test: packages-test
 	$(STOCK_ALL)
+	build/kernel-guest small
 	prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-bochs	the Switcher in Bochs, which checks what QEMU does not
 .PHONY: test-bochs
 test-bochs: packages-bochs
 	$(STOCK_ALL)
+	build/kernel-guest small
 	prove --verbose --timer $(PROVEFLAGS) $(sort $(wildcard tests/bochs/*.t))
 
-## bench		measure, and write the numbers that the book quotes
+## bench		count instructions, in a Guest and without lguest
 .PHONY: bench
 bench: packages-test
 	$(STOCK_ALL)
+	build/kernel-guest small
 	tests/bench
 
 ## lint		check the quest and the tangled code
