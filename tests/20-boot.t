@@ -62,7 +62,12 @@ launch --append 'quiet panic=-1 rdinit=/bin/false' < /dev/null > /tmp/text 2>&1
 report panic-and-reboot
 lguest run --kernel /guest/bzImage --append 'quiet' < /dev/null > /tmp/text 2>&1
 report no-initrd
-printf 'one\ntwo\n' | launch --append 'quiet run="cat; echo the end"' > /tmp/text 2>&1
+# (What comes before the Guest has opened its console, its driver drops.)
+: > /tmp/text
+(
+	until grep -q '^ready' /tmp/text; do sleep 0.2; done
+	printf 'one\ntwo\n'
+) | launch --append 'quiet run="echo ready; cat; echo the end"' > /tmp/text 2>&1
 report piped
 launch --memory 1G --append 'quiet run="free -m"' < /dev/null > /tmp/text 2>&1
 report large
@@ -90,14 +95,14 @@ sub ends {
 }
 
 ends('poweroff', 0, qr/^shell reached$/m, 'power-off');
-my $text = ends('reboot', 0, qr/^word: reboot$.*^word: poweroff$/ms,
+my $text = ends('reboot', 0, qr/^word: reboot\n.*^word: poweroff$/ms,
 		'one reboot, then power-off');
 is scalar(() = $text =~ /^life$/mg), 2, '... which makes two lives';
 ends('panic', 3, qr/panicked: Attempted to kill init/, 'panic');
 ends('panic-and-reboot', 3, qr/panicked: Attempted to kill init/,
      'panic, with the wish to reboot');
 ends('no-initrd', 3, qr/panicked: VFS/, 'no initrd, nothing to mount');
-ends('piped', 0, qr/^two$.*^the end$/ms, 'a pipe that ends');
+ends('piped', 0, qr/^two\n.*^the end$/ms, 'a pipe that ends');
 ends('large', 0, qr/^Mem:\s+(9\d\d|10\d\d)\s/m, 'a gigabyte of memory');
 ends('tiny', 0, qr/^small$/m, '32 megabytes of memory');
 $text = ends('counters', 0, qr/^exits +[1-9]\d* *$/m, 'counters');
