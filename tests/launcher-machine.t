@@ -195,13 +195,14 @@ for my $signal (qw(INT TERM HUP QUIT)) {
 
 ends('twenty lines through the console', 0,
      qr/\A@{[join '', map { "line $_\n" } 0 .. 19]}\z/, $none, guest => 'talks');
-ends('an empty input: the Guest runs on', 0, qr/\Aready\n\nsilence\n\z/, $none, guest => 'echoes');
+# (The end of the input is a Ctrl-D.)
+ends('an empty input: the Guest runs on', 0, qr/\Aready\n\x04\nsilence\n\z/, $none, guest => 'echoes');
 {
 	my $text = join '', map { "line $_ of the input\x01x\n" } 1 .. 2000;
 	open my $out, '>', "$dir/input";
 	print $out $text;
 	close $out;
-	ends('40 KB from a file, with escape keys in it', 0, qr/\Aready\n\Q$text\E\nsilence\n\z/,
+	ends('40 KB from a file, with escape keys in it', 0, qr/\Aready\n\Q$text\E\x04\nsilence\n\z/,
 	     $none, guest => 'echoes', stdin => "$dir/input");
 	pipe my $r, my $w;
 	my $pid = start(guest => 'echoes', stdin => $r);
@@ -212,7 +213,7 @@ ends('an empty input: the Guest runs on', 0, qr/\Aready\n\nsilence\n\z/, $none, 
 	print $w substr $text, 5000;
 	close $w;
 	is(finish($pid), 0, 'the same from a pipe');
-	ok(slurp("$dir/out") eq "ready\n$text\nsilence\n", '... and nothing is lost');
+	ok(slurp("$dir/out") eq "ready\n$text\x04\nsilence\n", '... and nothing is lost');
 }
 {
 	pipe my $r, my $w;
