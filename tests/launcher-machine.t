@@ -20,6 +20,9 @@ use POSIX qw(:sys_wait_h :termios_h setsid);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+# Whoever runs us in the background may ignore some of them.
+$SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);
+
 my $top = abs_path(dirname(__FILE__) . '/..');
 my $lguest = $ENV{LGUEST} // "$top/host/launcher/lguest";
 die "$lguest is missing: run make launcher\n" if !-x $lguest;
