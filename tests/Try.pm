@@ -39,11 +39,14 @@ sub spew {
 	return $path;
 }
 
-# Skip the whole test unless these files were built.
+# These files must have been built. (Skipping would look like a success.)
 sub need {
 	for my $file (@_) {
-		plan skip_all => "there is no $file: run make first"
-			unless -e "$TOP/$file";
+		next if -e "$TOP/$file";
+		fail("there is a $file");
+		diag('run make first');
+		done_testing;
+		exit 1;
 	}
 }
 
@@ -67,7 +70,7 @@ sub evil {
 	return "$TOP/tests/evil/out";
 }
 
-# Run build/try; returns what the command wrote and how it ended. When the
+# Run build/try (or what TRY names in the environment); returns what the command wrote and how it ended. When the
 # machine failed (125) or time was up (124), says so at once.
 sub boot {
 	my (@options) = @_;

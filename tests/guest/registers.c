@@ -212,6 +212,18 @@ static void new_pattern(void)
 	want.flags = (random_next(&seed) & FLAGS_OURS) | 0x202;
 }
 
+/*
+ * What SYSRET would put into RCX and R11 may be there by chance: who takes
+ * that for the end of a system call must not forget the other one.
+ */
+static void look_like_a_call(unsigned int how, const void *rip)
+{
+	if (how & 1)
+		want.gpr[RCX] = (uint64_t)rip;
+	if (how & 2)
+		want.gpr[R11] = want.flags;
+}
+
 static void compare_frame(const ucontext_t *frame)
 {
 	const greg_t *gregs = frame->uc_mcontext.gregs;
@@ -260,6 +272,8 @@ static void change_frame(ucontext_t *frame)
 	want.gpr[RSP] = stack;
 	/* sigreturn() does not let anyone change ID. */
 	want.flags = (want.flags & ~FLAGS_ID) | (flags & FLAGS_ID);
+	look_like_a_call(seed >> 60,
+			 (void *)frame->uc_mcontext.gregs[REG_RIP]);
 	for (i = 0; i < GPRS; i++)
 		frame->uc_mcontext.gregs[in_frame[i]] = want.gpr[i];
 	frame->uc_mcontext.gregs[REG_EFL] =
@@ -395,6 +409,7 @@ static void interrupts(int rounds, const char *name)
 	timer(1000);
 	for (round = 0; round < rounds; round++) {
 		new_pattern();
+		look_like_a_call(round, act_spin);
 		signals_seen = 0;
 		probe(act_spin);
 		compare_end("end", 0);
