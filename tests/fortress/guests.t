@@ -17,7 +17,7 @@
 #	  never waits for a second longer than an ordinary process did
 #	3 the canary's registers, breakpoints and memory are as they were
 #	4 the end comes with its reason, at the latest 5 s after it is due
-#	5 machines, pages, tables, module references are back to what they were
+#	5 machines, frames, tables, module references are back to what they were
 #	6 at most 10 lines a second in the Host's log
 #
 # FORTRESS=full makes the bounded cases as large as they get; CASES='a01
@@ -54,7 +54,7 @@ now() {
 }
 # what must be the same before and after a run
 counts() {
-	echo "$(stat machines) $(stat pinned) $(stat shadow_pages)" \
+	echo "$(stat machines) $(stat frames) $(stat shadow_pages)" \
 		"$(cat /sys/module/lg/refcnt) $(ls /proc/$witness/fd | wc -l)" \
 		"$(ls /proc/$witness/task | wc -l)"
 }
@@ -283,7 +283,7 @@ sub check_end {
 	cmp_ok $longest // 1e9, '<=', 1000 + ($own // 0),
 		'the witness never waits a second longer than a process';
 	like $text, qr/^machines 0$/m, 'no machine is left';
-	like $text, qr/^pinned 0$/m, '... nor a pinned page';
+	like $text, qr/^frames 0$/m, '... nor a page of one';
 	like $text, qr/^shadow_pages 0$/m, '... nor a shadow page';
 	like $text, qr/^unloaded$/m, 'the module goes';
 }
@@ -293,8 +293,8 @@ sub check_end {
 sub check_list {
 	my @others = (
 		['A09', 'two vCPUs: entries are read once, changed by cmpxchg',
-		 'page-tables.c', qr/value = READ_ONCE\(\*w->entries\[level\]\)/,
-		 qr/cmpxchg64\(w->entries\[level\], old, new\)/],
+		 'page-tables.c', qr/get_user\(value, w->entries\[level\]\)/,
+		 qr/_cmpxchg_user\(w->entries\[level\], &old, new,/],
 		['B19', 'needs NMIs: every instruction of the Switcher has its '.
 		 'own test; #DF, NMI, #DB and #MC have stacks of their own',
 		 'segments.c', qr/\[X86_TRAP_DF\] = 1, \[X86_TRAP_NMI\] = 2/,
@@ -315,8 +315,7 @@ sub check_list {
 	# No other way to words of the shared page than READ_ONCE.
 	my @plain;
 	for my $path (glob "$TOP/host/*.c") {
-		while (slurp($path) =~ /^(.*)$/mg) {
-			my $line = $1;
+		for my $line (split /\n/, slurp($path)) {
 			push @plain, $line if $line =~ /shared->\w+/ &&
 				$line !~ /(?:READ|WRITE)_ONCE\(/ &&
 				$line !~ /^\tshared->\w+ = /;
