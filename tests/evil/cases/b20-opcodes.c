@@ -21,7 +21,7 @@ static u64 events[40];
 
 /*
  * Opcodes of three bytes that exist without VEX. QEMU 7.2 itself crashes on
- * some of the others, and on LOCK before a register; with "all=1", for real
+ * some of the others, on VEX and on LOCK before a register; with "all=1", for real
  * processors, they are tried.
  */
 static bool legacy(u8 map, u8 op)
@@ -63,6 +63,10 @@ static u64 make(u8 *to)
 	if (n && !option("all", 0) && (to[n - 1] | 2) == 0x3a &&
 	    to[n - 2] == 0x0f && !legacy(to[n - 1], to[n]))
 		to[n] = 0;
+	/* VEX, EVEX, XOP */
+	if (!option("all", 0) && (to[n] == 0xc4 || to[n] == 0xc5 ||
+				  to[n] == 0x62 || to[n] == 0x8f))
+		to[n] = 0x89;
 	n++;
 	/* registers and what they point to, with small displacements */
 	to[n++] = (random() & 0x3f) | (random() % 2 ? 0xc0 : 0x40);
