@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw($TOP boot try_host try_guest try_native programs evil
-		 repeat_tap scratch slurp spew need);
+		 micro_guests repeat_tap tell scratch slurp spew need);
 our $TOP = abs_path(dirname(__FILE__) . '/..');
 
 $ENV{LC_ALL} = 'C';
@@ -70,6 +70,11 @@ sub evil {
 	return "$TOP/tests/evil/out";
 }
 
+sub micro_guests {
+	make_in('evil/cases');
+	return "$TOP/tests/evil/cases/out";
+}
+
 # Run build/try (or what TRY names in the environment); returns what the command wrote and how it ended. When the
 # machine failed (125) or time was up (124), says so at once.
 sub boot {
@@ -125,6 +130,18 @@ sub try_guest { return boot('--guest', @_) }
 # switch SMAP off in both worlds. (build/try does so by itself for a Host,
 # where the Guest's kernel needs IRET.)
 sub try_native { return boot('--native', '--cpu', 'max,smap=off', @_) }
+
+# A figure for people: in the log of the test, and for `make test-fortress` in
+# the table that FORTRESS_TABLE names.
+sub tell {
+	my ($what, $figure) = @_;
+	diag("$what: $figure");
+	return unless $ENV{FORTRESS_TABLE};
+	open my $table, '>>', $ENV{FORTRESS_TABLE} or die "table: $!";
+	print $table "$what\t$figure\n";
+	close $table;
+	return;
+}
 
 # Turn the TAP of a program into ours: one subtest.
 sub repeat_tap {
