@@ -186,6 +186,11 @@ local function restore(element)
         return chunk_div(chunks[tonumber(b.text)])
       end
       b.text = quoted(b.text)
+      -- what a program wrote: {.console file="PATH"}, with nothing inside
+      if b.attributes.file then
+        b.text = assert(io.open(b.attributes.file)):read('a'):gsub('\n+$', '')
+        b.attributes.file = nil
+      end
       return b
     end,
     Code = function(c)
