@@ -27,7 +27,9 @@ endif
 LAUNCHER_CFLAGS := -O2 -gdwarf-4 -std=c11 -Wall -Wextra -Werror -Ihost/include
 LAUNCHER_LIBS := -lz -llzma -lzstd -llz4 -lbz2 -lpthread
 
-TESTS ?= $(sort $(wildcard tests/*.t))
+# Of the fortress `make test` runs a sample; allocations.t needs the debug Host.
+TESTS ?= $(sort $(wildcard tests/*.t)) \
+	$(sort $(filter-out %/allocations.t,$(wildcard tests/fortress/*.t)))
 
 # --- The code -----------------------------------------------------------------
 
@@ -109,7 +111,15 @@ try: packages-run
 test: packages-test
 	$(STOCK_ALL)
 	build/kernel-guest small
-	prove --verbose --timer $(PROVEFLAGS) $(TESTS)
+	SAMPLE=1 prove --verbose --timer $(PROVEFLAGS) $(TESTS)
+
+## test-fortress	all of tests/fortress, in hours; ends with a table
+FORTRESS ?= $(sort $(wildcard tests/fortress/*.t))
+.PHONY: test-fortress
+test-fortress: packages-test
+	$(STOCK_ALL)
+	build/kernel-guest small
+	tests/fortress/table $(FORTRESS)
 
 ## test-bochs	the Switcher in Bochs, which checks what QEMU does not
 .PHONY: test-bochs
