@@ -410,10 +410,19 @@ static struct leaf *find_leaf(u64 va, char root)
 
 /* ---- Steps ------------------------------------------------------------------------ */
 
+static volatile sig_atomic_t seconds;	/* of CPU time, in one step */
+
+static void on_signal(int number)
+{
+	(void)number;
+	seconds++;
+}
+
 static void enter(void)
 {
-	for (int i = 0; ioctl(vcpu, LGUEST_RUN); i++)
-		if (errno != EINTR || i == 5)
+	seconds = 0;
+	while (ioctl(vcpu, LGUEST_RUN))
+		if (errno != EINTR || seconds == 5)
 			fail("it does not come back: %s", strerror(errno));
 }
 
@@ -504,12 +513,12 @@ static u64 odd_address(void)
 static u64 odd_entry(void)
 {
 	u64 e = (u64)(below(2) ? TABLES + below(DATA - TABLES) :
-		      FIXED + below(END - FIXED)) << 12;
+		      TABLES + below(END - TABLES)) << 12;
 
 	if (below(300) == 0)
 		e = rnd() & ADDR;
 	if (below(5) == 0)
-		e = (u64)below(2) << 21 | PS | (below(8) ? 0 : rnd() & 0x1ff000);
+		e = (u64)below(2) << 21 | PS | (below(8) ? 0 : rnd() & 0x1f0000);
 	e |= below(8) ? P : 0;
 	e |= below(4) ? RW : 0;
 	e |= below(3) ? US : 0;
@@ -730,11 +739,6 @@ static void play(u64 steps)
 		else
 			touch();
 	}
-}
-
-static void on_signal(int number)
-{
-	(void)number;
 }
 
 int main(int argc, char **argv)
