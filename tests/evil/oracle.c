@@ -281,22 +281,22 @@ static void read_shadow(void)
 	for (; *at; at = end + 1) {
 		struct leaf *l = &now[count];
 
+		if (*at <= '9') {		/* a leaf */
+			*l = (struct leaf){ .space = *at - '0', .root = at[1] };
+			end = number(number(number(at + 3, &l->va), &l->pfn),
+				     &l->bits) - 1;
+			count += count < 8191;
+			continue;
+		}
 		end = strchr(at, '\n');
 		*end = 0;
 		if (sscanf(at, "machine %*d levels %*d current %d", &own) == 1) {
 			if (own != current)
 				fail("the current space is %d", own);
-		} else if (*at == 's') {
-			if (!strstr(at, " window"))
-				fail("no window: %s", at);
-			withdrawn[spaces++] = strstr(at, " withdrawn");
-		} else if (at[1] && strchr("kuw", at[1]) && count < 8192) {
-			*l = (struct leaf){ .space = *at - '0', .root = at[1] };
-			number(number(number(at + 3, &l->va), &l->pfn),
-			       &l->bits);
-			count++;
-		} else {
+		} else if (*at != 's' || !strstr(at, " window")) {
 			fail("the shadow says: %s", at);
+		} else {
+			withdrawn[spaces++] = strstr(at, " withdrawn");
 		}
 	}
 	if (spaces != SPACES)
@@ -489,40 +489,42 @@ static void bury(void)
 	start_guest();
 }
 
-static u64 hot[6];		/* addresses that are used more often */
+static u64 hot[4];		/* addresses that are used more often */
 
 static u64 odd_address(void)
 {
-	static const u64 top[] = { 0, 0, 0, 255, 272, 272, 510, 256, 271,
-				   2, 511, 0 };
+	static const u64 top[] = { 0, 0, 0, 0, 0, 255, 272, 272, 510, 511, 2,
+				   256, 271, 0, 0, 255 };
 	static const u64 edges[] = { HALF - 4096, -HALF, HALF, -HALF - 4096,
 				     -240ull << 39, (-240ull << 39) - 4096,
 				     HALF << 1, -4096 };
 	u64 va;
 
-	if (below(10) < 7)
-		return hot[below(6)];
-	if (below(12) == 0)
+	if (below(10) < 8)
+		return hot[below(4)];
+	if (below(16) == 0)
 		return edges[below(8)];
-	va = top[below(12)] << 39 | (u64)game[below(2)] << 30 |
+	va = top[below(16)] << 39 | (u64)game[below(2)] << 30 |
 	     (u64)game[below(8) ? below(2) : 11] << 21 |
 	     (u64)game[below(6)] << 12;
 	return va & HALF ? va | -HALF : va;
 }
 
-static u64 odd_entry(void)
+/* Sane ones make whole paths, so that there is something to be found. */
+static u64 odd_entry(bool sane, int level)
 {
-	u64 e = (u64)(below(2) ? TABLES + below(DATA - TABLES) :
-		      TABLES + below(END - TABLES)) << 12;
+	unsigned int n = sane ? 12 : 4;
+	u64 e = (u64)(below(n) ? TABLES + below(DATA - TABLES) :
+		      DATA + below(END - DATA)) << 12;
 
-	if (below(300) == 0)
+	if (below(sane ? 1000 : 200) == 0)
 		e = rnd() & ADDR;
-	if (below(5) == 0)
+	if (below(level == 2 || level == 3 ? 4 : 40) == 0)
 		e = (u64)below(2) << 21 | PS | (below(8) ? 0 : rnd() & 0x1f0000);
-	e |= below(8) ? P : 0;
-	e |= below(4) ? RW : 0;
-	e |= below(3) ? US : 0;
-	e |= below(4) ? 0 : NX;
+	e |= below(2 * n) ? P : 0;
+	e |= below(n) ? RW : 0;
+	e |= below(n) ? US : 0;
+	e |= below(n) ? 0 : NX;
 	e |= below(2) ? A | (rnd() & D) : 0;
 	if (below(4) == 0)
 		e |= rnd() & 0x7ff0000000000f18;
@@ -531,24 +533,33 @@ static u64 odd_entry(void)
 
 static void update(void)
 {
-	struct walk w = walk(roots[current], hot[below(6)]);
-	int depth = w.level + below(5 - w.level);
-	u64 *e, at;
+	struct walk w = walk(roots[current], hot[below(4)]);
+	bool path = w.found != DEADLY && below(8), sane = below(8);
+	static const u64 bits[] = { RW, US, A, D, NX, P };
+	u64 *e, at, old;
 
 	total.updates++;
-	if (below(2) && w.found != DEADLY)
-		e = w.entries[depth];
-	else
-		e = &mem[TABLES + below(DATA - TABLES)][game[below(GAME)]];
+	e = &mem[TABLES + below(DATA - TABLES)][game[below(GAME)]];
+	if (path && (w.found == PRESENT || below(16) == 0))
+		w.level += below(5 - w.level);
+	if (path && w.level < 4 && w.entries[w.level] >= mem[DATA])
+		w.level++;	/* nothing leads on from there */
+	if (path)
+		e = w.entries[w.level];
 	at = e - mem[0];
-	if (at / 512 < TABLES || at / 512 >= DATA || (at / 512 < TABLES + ROOTS &&
-				  (at % 512 == 2 || at % 512 == 511)))
+	if (at / 512 < TABLES || at / 512 >= DATA ||
+	    (at / 512 < TABLES + ROOTS && (at % 512 == 2 || at % 512 == 511)))
 		return;		/* the stubs stay */
-	*e = below(3) && *e ? *e ^ (below(5) < 4 ? 1ull << (below(2) ? below(3) :
-			5 + below(2)) : NX) : odd_entry();
+	old = *e;
+	if (path && w.found == ABSENT && sane)
+		*e = odd_entry(true, w.level) | P;
+	else if (old && below(3))
+		*e = old ^ bits[below(below(3) ? 5 : 6)];
+	else
+		*e = odd_entry(sane, w.level);
 	model[at / 512][at % 512] = *e;
-	sprintf(what, "table %d entry %d = %llx", (int)(at / 512),
-		(int)(at % 512), (long long)*e);
+	sprintf(what, "table %d entry %d = %llx, was %llx", (int)(at / 512),
+		(int)(at % 512), (long long)*e, (long long)old);
 	check_shadow(NOTHING, 0, 0, false);
 }
 
@@ -716,7 +727,7 @@ static void prepare_memory(void)
 	mem[u + 1][0] = leaf_to(u + 2, RW | US);
 	mem[u + 2][0] = leaf_to(USER_CODE, US);
 	for (int i = 0; i < 60; i++)
-		mem[TABLES + i % (DATA - TABLES)][game[below(5)]] = odd_entry();
+		mem[TABLES + i % (DATA - TABLES)][game[below(5)]] = odd_entry(true, 4);
 	for (int r = TABLES; r < TABLES + ROOTS; r++)
 		mem[r][2] = leaf_to(u, RW | US);
 	memcpy(model, mem, sizeof(model));
@@ -729,8 +740,8 @@ static void play(u64 steps)
 	for (step = 0; step < steps; step++) {
 		int n = below(100);
 
-		if (step % 256 == 0)
-			for (int i = 0; i < 6; i++)
+		if (step % 512 == 0)
+			for (int i = 0; i < 4; i++)
 				hot[i] = odd_address();
 		if (n < 40)
 			update();
