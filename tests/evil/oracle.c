@@ -3,6 +3,7 @@
  * The oracle: a second opinion on the shadow page tables.
  *
  *	oracle OPERATIONS SEED...
+ *	oracle forge OPERATIONS SEED	what it reads is not what is there
  *
  * It owns a Guest. In each step it does one random thing: it writes to one of
  * the Guest's page tables, or has the Guest flush something, change its root
@@ -38,6 +39,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lguest/abi.h>
@@ -274,10 +276,13 @@ static void read_shadow(void)
 
 	before = now, now = swap;
 	count_before = count, count = 0;
-	while ((n = pread(shadow_fd, text + got, sizeof(text) - 1 - got,
-			  got)) > 0)
-		got += n;
-	text[got] = 0;
+	do {		/* somebody else may be reading it, too */
+		got = 0;
+		while ((n = pread(shadow_fd, text + got,
+				  sizeof(text) - 1 - got, got)) > 0)
+			got += n;
+		text[got] = 0;
+	} while (strstr(text, " busy"));
 	for (; *at; at = end + 1) {
 		struct leaf *l = &now[count];
 
@@ -370,12 +375,38 @@ static bool covered(const struct leaf *l, enum flush flush, u64 va, int space)
 	return false;
 }
 
+/* Can it fail at all? Change one thing in what was read from the shadow. */
+static int forgery = -1;
+#define FORGERIES	8
+
+static void forge(void)
+{
+	struct leaf *l = &now[count ? below(count) : 0], *old;
+
+	if (forgery < 0 || step < 100 || !count)
+		return;
+	switch (forgery) {
+	case 0: l->pfn ^= 1; break;		/* another page */
+	case 1: l->bits |= RW; break;
+	case 2: l->bits &= 0x1ff; break;	/* no NX */
+	case 3: l->bits |= 0x100; break;	/* global */
+	case 4: l->space ^= 1; break;
+	case 5: l->va ^= HALF; break;		/* near the hole */
+	case 6: l->root = l->root == 'w' ? 'u' : l->root; break;
+	case 7:		/* as if the last leaf were never flushed */
+		old = &before[count_before ? count_before - 1 : 0];
+		if (count_before && (now[count - 1].space < old->space))
+			now[count++] = *old;
+	}
+}
+
 /* After each step: every leaf of all roots. */
 static void check_shadow(enum flush flush, u64 va, int space, bool access)
 {
 	struct leaf *old;
 
 	read_shadow();
+	forge();
 	old = before;
 	for (struct leaf *l = now; l < now + count; l++) {
 		bool same;
@@ -752,10 +783,28 @@ static void play(u64 steps)
 	}
 }
 
+static void play_forgeries(u64 steps)
+{
+	for (forgery = 0; forgery < FORGERIES; forgery++) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (!pid) {
+			mlock(mem, PAGES * 4096);
+			play(steps);
+			_exit(0);
+		}
+		waitpid(pid, &status, 0);
+		printf("forgery %d: %s\n", forgery, WIFEXITED(status) &&
+		       WEXITSTATUS(status) == 1 ? "noticed" : "missed");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct itimerval second = { { 1, 0 }, { 1, 0 } };
+	bool forge = argc > 1 && !strcmp(argv[1], "forge");
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mem = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
@@ -763,8 +812,9 @@ int main(int argc, char **argv)
 	madvise(mem, PAGES * 4096, MADV_NOHUGEPAGE);
 	shared = (void *)mem[SHARED];
 	shadow_fd = open(SHADOW, O_RDONLY);
+	argc -= forge, argv += forge;
 	if (argc < 3 || mem == MAP_FAILED || shadow_fd < 0 ||
-	    mlock(mem, PAGES * 4096)) {
+	    (!forge && mlock(mem, PAGES * 4096))) {
 		perror("oracle");
 		return 2;
 	}
@@ -772,8 +822,13 @@ int main(int argc, char **argv)
 	setitimer(ITIMER_PROF, &second, NULL);
 	for (int i = 2; i < argc; i++) {
 		random_state = seed = strtoull(argv[i], NULL, 10);
-		play(strtoull(argv[1], NULL, 10));
+		if (forge)
+			play_forgeries(strtoull(argv[1], NULL, 10));
+		else
+			play(strtoull(argv[1], NULL, 10));
 	}
+	if (forge)
+		return 0;
 	printf("updates %llu\nflushes %llu\naccesses %llu\nfaults %llu\n"
 	       "stale %llu\ndeaths %llu\nborn %llu\ncompared %llu\n",
 	       (long long)total.updates, (long long)total.flushes,
