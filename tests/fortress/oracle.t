@@ -89,7 +89,7 @@ sub look_at {
 	is $part->{idle}, '', 'without a machine there is none';
 	like $part->{running} // '', qr/^machine \d+ busy$/m,
 		'a vCPU that runs is busy';
-	like $part->{stopped} // '', 
+	like $part->{stopped} // '',
 		qr/^machine \d+ levels \d.*^0k ffffffff80\w+ \w+ \d+$/ms,
 		'one that stands still shows its leaves';
 	like $text, qr/^=== ended 143$/m, 'which does it no harm';
