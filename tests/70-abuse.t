@@ -18,58 +18,33 @@ my $seed = $ENV{SEED} // int rand 100000;
 my $job = spew(scratch() . '/job', <<'END', 0755);
 #!/bin/sh
 seed=$1
-launch() {
-	lguest run --kernel /guest/bzImage --initrd /guest/initrd \
-		--append "quiet run=\"$1\"" < /dev/null
-}
-# In kB, when it has stopped changing: much is freed a little later.
-free_memory() {
-	last=0
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		sync
-		echo 3 > /proc/sys/vm/drop_caches
-		sleep 1
-		# what the CPUs keep in lists of their own is free, too
-		now=$(awk '/^MemFree/ { free += $2 } /count:/ { free += 4 * $2 }
-			END { print free }' /proc/meminfo /proc/zoneinfo)
-		[ $((now - last)) -gt 200 ] || break
-		last=$now
-	done
-	echo "$now"
-}
-random() {	# below $1
-	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
-	echo $(((seed >> 8) % $1))
-}
+. /library.sh
 
 # Once for the caches that stay.
-launch 'random-memory 2000' > /tmp/first 2>&1
+(linux 'random-memory 2000') > /tmp/first 2>&1
 before=$(free_memory)
 
 echo '=== kill'
 for i in 0 1 2 3 4 5 6 7 8 9; do
-	launch 'random-memory 100000000' > /tmp/killed 2>&1 &
+	linux 'random-memory 100000000' > /tmp/killed 2>&1 &
 	# From the first page fault to the middle of its work.
-	random 100 > /tmp/random
-	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
-	ms=$(($(cat /tmp/random) * (i + 1) * 6))
+	random 100
+	ms=$((r * (i + 1) * 6))
 	usleep $((ms * 1000))
-	kill -9 $(pidof lguest)
+	kill -9 $!
 	wait
 	echo "killed after $ms ms"
-	until grep -q '^machines 0' /sys/kernel/debug/lguest/stats; do
-		sleep 0.1
-	done
+	none_left
 done
 
 echo '=== two'
-launch 'registers; random-memory 20000 3' > /tmp/one 2>&1 &
+linux 'registers; random-memory 20000 3' > /tmp/one 2>&1 &
 one=$!
-launch 'fpu; random-memory 20000 4' > /tmp/two 2>&1 &
+linux 'fpu; random-memory 20000 4' > /tmp/two 2>&1 &
 two=$!
 most=0
 while kill -0 $one 2> /dev/null && kill -0 $two 2> /dev/null; do
-	n=$(awk '/^machines/ { print $2 }' /sys/kernel/debug/lguest/stats)
+	n=$(stat machines)
 	[ "$n" -le "$most" ] || most=$n
 	sleep 0.2
 done
@@ -77,38 +52,39 @@ wait $one && wait $two && echo "both ended well, $most at once"
 cat /tmp/one /tmp/two
 
 echo '=== bounce'
-launch 'registers; fpu; crowd 100; random-memory 30000 5' > /tmp/bounced 2>&1 &
-launcher=$!
+linux 'registers; fpu; crowd 100; random-memory 30000 5' > /tmp/bounced 2>&1 &
+bounced=$!
 bounces=0
-while kill -0 $launcher 2> /dev/null; do
-	for task in /proc/$(pidof lguest)/task/*; do
+while kill -0 $bounced 2> /dev/null; do
+	for task in /proc/$bounced/task/*; do
 		taskset -p $((bounces % 2 + 1)) ${task##*/} > /dev/null 2>&1
 	done
 	bounces=$((bounces + 1))
 	usleep 20000
 done
-wait $launcher && echo "ended well after $bounces bounces"
+wait $bounced && echo "ended well after $bounces bounces"
 cat /tmp/bounced
 
 echo '=== after'
-cat /sys/kernel/debug/lguest/stats
+cat $stats
 after=$(free_memory)
 echo "memory: $before $after"
 rmmod lg && echo 'unloaded'
 echo '=== log'
-dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|leak' ||
-	echo clean
+dmesg | grep -E "$complaints" || echo clean
 END
 
 note("seed $seed (set SEED to repeat)");
 my $result = try_host('--with-guest', '--smp', 2, '--memory', 768,
-	'--timeout', 900, @in_guest, '--add', $job, '--', 'job', $seed);
+	'--timeout', 900, @in_guest, library(), '--add', $job,
+	'--', 'job', $seed);
 (my $text = $result->{out}) =~ tr/\r//d;
 my %part = $text =~ /^=== (\w+)\n(.*?)(?=^=== |\z)/msg;
 is $result->{status}, 0, 'the Host goes through all of it';
 
 my @killed = ($part{kill} // '') =~ /killed after (\d+) ms/g;
 is scalar @killed, 10, 'ten Launchers are killed';
+unlike $part{kill} // '', qr/^left/m, '... and nothing is left of them';
 note("after @killed ms");
 like $part{two} // '', qr/^both ended well, 2 at once$/m,
 	'two Guests at once, and both power off';

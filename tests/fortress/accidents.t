@@ -20,7 +20,7 @@ use Try;
 need('host/lg.ko', 'host/launcher/lguest', 'switcher/switcher.o');
 
 my $visits = $ENV{VISITS} // ($ENV{SAMPLE} ? 1 : 6);
-my $cases = micro_guests();
+my $cases = cases();
 my $paths = "$cases/paths";
 
 # --- What the Switcher consists of ---------------------------------------------
