@@ -11,7 +11,7 @@
  *
  * The calls are made in rounds. A round is a process of its own with three
  * threads that share all files and one Guest, and a second process (the
- * sink) that gets files by SCM_RIGHTS. The Guest is a page of code below;
+ * sink) that gets files by SCM_RIGHTS. The Guest is in small-guest.h;
  * its page tables are made anew now and then. No memory that the Guest has
  * is touched by a pointer, since other threads take it away.
  *
@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -49,13 +51,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <lguest/abi.h>
-#include <lguest/uapi.h>
+#include "small-guest.h"
 
-#define PAGE		4096ul
-#define MEMORY		((char *)0x1000000000ul)
-#define MEMORY_SIZE	(4ul << 20)
-#define BUS_PAGES	2
 #define RUNS		((char *)0x1100000000ul)	/* run pages */
 #define RUN_SLOTS	8
 #define RUN_SLOT	(4 * PAGE)
@@ -65,137 +62,17 @@
 #define LAST_FD		40
 #define THREADS		3
 #define ROUND_CALLS	3000
-#define KERNEL		0xffffffff80000000ul
-#define USER		0x400000ul
-#define GPA_ROOT	0x2000ul
-#define GPA_SHARED	0x6000ul
-#define GPA_CODE	0x10000ul
 
 enum { FD_MEMORY = 3, FD_SINK, FD_DEVICE_DIR };
-
-/* ---- The Guest ---------------------------------------------------------- */
-
-#define STRING(x)	#x
-#define NUMBER(x)	STRING(x)
-
-/* Found at KERNEL + GPA_CODE and, for its user, at USER + GPA_CODE. */
-asm(".pushsection .rodata\n"
-    "code:\n"
-    /* An endless loop. */
-    "1:	jmp 1b\n"
-    /* Hypercalls with odd arguments; RBX is the seed. */
-    ".balign 128\n"
-    "1:	imul $0x5851f42d, %rbx, %rbx\n"
-    "	add $0x14057b7f, %rbx\n"
-    "	mov %rbx, %rax\n"
-    "	shr $13, %rax\n"
-    "	and $31, %eax\n"
-    "	cmp $" NUMBER(LHCALL_IRET) ", %eax\n"
-    "	je 1b\n"
-    "	cmp $" NUMBER(LHCALL_SHUTDOWN) ", %eax\n"
-    "	je 1b\n"
-    "	cmp $" NUMBER(LHCALL_SET_CR3) ", %eax\n"
-    "	je 1b\n"
-    "	mov %ebx, %edi\n"
-    "	shr $10, %edi\n"
-    "	mov %rbx, %rsi\n"
-    "	shr $24, %rsi\n"
-    "	mov %rbx, %rdx\n"
-    "	syscall\n"
-    "	jmp 1b\n"
-    /* Touch half of the memory, forget all, again. */
-    ".balign 128\n"
-    "1:	mov $" NUMBER(0xffffffff80080000) ", %rbx\n"
-    "2:	movb %bl, (%rbx)\n"
-    "	add $4096, %rbx\n"
-    "	cmp $" NUMBER(0xffffffff80200000) ", %rbx\n"
-    "	jb 2b\n"
-    "	mov $" NUMBER(LHCALL_FLUSH_TLB) ", %eax\n"
-    "	mov $1, %edi\n"
-    "	syscall\n"
-    "	jmp 1b\n"
-    /* Introduce itself; sleep until a timer wakes it, again and again. */
-    ".balign 128\n"
-    "	mov $" NUMBER(LHCALL_INIT) ", %eax\n"
-    "	mov $0x6000, %edi\n"
-    "	syscall\n"
-    "1:	mov $" NUMBER(LHCALL_SET_TIMER) ", %eax\n"
-    "	mov $100000, %edi\n"
-    "	syscall\n"
-    "	mov $" NUMBER(LHCALL_HALT) ", %eax\n"
-    "	syscall\n"
-    "	jmp 1b\n"
-    /* Introduce itself; a user that makes system calls. */
-    ".balign 128\n"
-    "	mov $" NUMBER(LHCALL_INIT) ", %eax\n"
-    "	mov $0x6000, %edi\n"
-    "	syscall\n"
-    "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
-    "	syscall\n"
-    "	ud2\n"
-    /* Introduce itself; faults. */
-    ".balign 128\n"
-    "	mov $" NUMBER(LHCALL_INIT) ", %eax\n"
-    "	mov $0x6000, %edi\n"
-    "	syscall\n"
-    "1:	incb 0x123456\n"
-    "	jmp 1b\n"
-    /* Things that the Launcher is told of. */
-    ".balign 128\n"
-    "1:	mov $" NUMBER(LHCALL_PRINT) ", %eax\n"
-    "	mov $0x10000, %edi\n"
-    "	mov $16, %esi\n"
-    "	syscall\n"
-    "	mov $" NUMBER(LHCALL_NOTIFY) ", %eax\n"
-    "	mov $1, %edi\n"
-    "	mov $3, %esi\n"
-    "	syscall\n"
-    "	jmp 1b\n"
-    /* Death. */
-    ".balign 128\n"
-    "	ud2\n"
-    /* Where events go (1024), system calls (1088), and the user (1152). */
-    ".org code + 1024\n"
-    "	mov $" NUMBER(0xffffffff80006000) ", %rbp\n"
-    "	movq $0, " NUMBER(LGUEST_SH_VECTOR) "(%rbp)\n"
-    "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
-    "	syscall\n"
-    ".org code + 1088\n"
-    "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
-    "	syscall\n"
-    ".org code + 1152\n"
-    "1:	syscall\n"
-    "	movb %al, 0x408000(%rbx)\n"
-    "	jmp 1b\n"
-    "code_end:\n"
-    ".popsection\n");
-extern const char code[], code_end[];
-#define CODE_ENTRIES	8
-#define CODE_STEP	128
-#define CODE_EVENT	1024
-#define CODE_SYSCALL	1088
-#define CODE_USER	1152
 
 /* By way of the file: the mapping may be gone. */
 static void load_guest(void)
 {
-	uint64_t tables[4][512] = { { 0 } };
-	struct lguest_shared shared = {
-		.rip = USER + GPA_CODE + CODE_USER, .cs = LGUEST_USER_CS,
-		.rflags = 0x202, .rsp = USER + 0x7000,
-		.version = LGUEST_ABI_VERSION,
-		.event_entry = KERNEL + GPA_CODE + CODE_EVENT,
-		.syscall_entry = KERNEL + GPA_CODE + CODE_SYSCALL,
-	};
+	struct small_guest g;
 
-	tables[0][511] = (GPA_ROOT + PAGE) | 7;
-	tables[0][0] = (GPA_ROOT + 2 * PAGE) | 7;
-	tables[1][510] = (GPA_ROOT + 3 * PAGE) | 7;
-	tables[2][0] = (GPA_ROOT + 3 * PAGE) | 7;
-	tables[3][0] = 0x83;		/* KERNEL: 2 MB, kernel */
-	tables[3][2] = 0x87;		/* USER: the same, user */
-	pwrite(FD_MEMORY, tables, sizeof(tables), GPA_ROOT);
-	pwrite(FD_MEMORY, &shared, sizeof(shared), GPA_SHARED);
+	build_guest(&g);
+	pwrite(FD_MEMORY, g.tables, sizeof(g.tables), GPA_ROOT);
+	pwrite(FD_MEMORY, &g.shared, sizeof(g.shared), GPA_SHARED);
 	pwrite(FD_MEMORY, code, code_end - code, GPA_CODE);
 }
 
@@ -205,6 +82,7 @@ enum kind {
 	OPEN, SETUP, RUN, SET_STATE, GET_STATE, SET_MEM, CREATE, IRQFD, BELL,
 	STATS, UNKNOWN, COMPAT, MMAP, UNMAP, FILE_OP, CLOSE, DUP, EVENT,
 	MEM_OP, FORK, EXEC, CLONE_VM_OP, SCM, SIGNAL, AFFINITY, LDT, RESET,
+	NEAR, DESCRIPTOR, ODD_MEM, PIDFD, URING,
 	KINDS
 };
 
@@ -213,7 +91,8 @@ static const char *const kind_names[KINDS] = {
 	"create_vcpu", "irqfd", "doorbell", "get_stats", "unknown_ioctl",
 	"compat_ioctl", "mmap", "munmap", "file_op", "close", "dup",
 	"eventfd", "guest_memory", "fork", "exec", "clone_vm", "scm_rights",
-	"signal", "affinity", "modify_ldt", "reset"
+	"signal", "affinity", "modify_ldt", "reset", "near_ioctl",
+	"descriptor", "odd_memory", "pidfd_getfd", "io_uring"
 };
 
 static struct shared {
@@ -549,6 +428,30 @@ static void call_unknown(void)
 			     odd_place(scratch, sizeof(scratch))));
 }
 
+/* One bit, one number or one byte beside a call that there is. */
+static void call_near(void)
+{
+	static const unsigned int cmds[] = {
+		LGUEST_GET_VERSION, LGUEST_SET_MEMORY, LGUEST_CREATE_VCPU,
+		LGUEST_GET_STATS, LGUEST_RUN, LGUEST_GET_STATE,
+		LGUEST_SET_STATE, LGUEST_IRQFD, LGUEST_DOORBELL,
+	};
+	unsigned int cmd = cmds[below(9)], nr = _IOC_NR(cmd);
+
+	switch (below(4)) {
+	case 0: cmd ^= 1u << (below(22) + 8); break;
+	case 1: cmd = _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd),
+			   nr < 6 ? 6 + below(10) : 19 + below(237),
+			   _IOC_SIZE(cmd)); break;
+	case 2: cmd = _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), nr,
+			   _IOC_SIZE(cmd) + 1 + below(64)); break;
+	case 3: cmd = _IOC(_IOC_DIR(cmd) ^ (1 + below(3)), _IOC_TYPE(cmd),
+			   nr, _IOC_SIZE(cmd)); break;
+	}
+	tally(NEAR, ioctl(one_in(2) ? game.vm : game.vcpu, cmd,
+			  odd_place(scratch, sizeof(scratch))));
+}
+
 /* As a 32-bit program would, from 64-bit code. */
 static void call_compat(void)
 {
@@ -649,6 +552,113 @@ static void call_file_op(void)
 	tally(FILE_OP, ret);
 }
 
+/* What else a file descriptor is good for. */
+static void call_descriptor(void)
+{
+	struct flock lock = { .l_type = below(3), .l_len = below(4096) };
+	struct iovec v = { odd_place(scratch, 64), 64 };
+	char path[32], text[256];
+	int fd = odd_game_fd(), one = below(2), pipes[2] = { -1, -1 };
+	struct statx stx;
+	long ret = -1;
+
+	sprintf(path, "/proc/self/fd%s/%d", one_in(3) ? "info" : "", fd);
+	switch (below(16)) {
+	case 0: ret = keep(open(path, one_in(2) ? O_RDWR : O_RDONLY)); break;
+	case 1:
+		ret = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (ret >= 0) {
+			int it = ret;
+
+			if (strstr(path, "info"))
+				read(it, text, sizeof(text));
+			close(it);
+		}
+		break;
+	case 2: ret = keep(fcntl(fd, F_DUPFD, FIRST_FD)); break;
+	case 3: ret = fcntl(fd, F_OFD_SETLK, &lock); break;
+	case 4: ret = fcntl(fd, F_SETLK, &lock); break;
+	case 5: ret = fcntl(fd, F_SETPIPE_SZ, 4096); break;
+	case 6: ret = fcntl(fd, F_GET_SEALS); break;
+	case 7: ret = fcntl(fd, F_SETOWN, one_in(2) ? getpid() : 0); break;
+	case 8: ret = fcntl(fd, F_NOTIFY, below(64)); break;
+	case 9: ret = ioctl(fd, FIONREAD, odd_place(&one, 4)); break;
+	case 10: ret = ioctl(fd, FIONBIO, odd_place(&one, 4)); break;
+	case 11: ret = fchmod(fd, 0660); break;
+	case 12: ret = fchown(fd, -1, -1); break;
+	case 13: ret = statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &stx); break;
+	case 14:
+		if (pipe2(pipes, O_NONBLOCK | O_CLOEXEC))
+			break;
+		write(pipes[1], scratch, 64);
+		ret = one_in(2) ? splice(pipes[0], NULL, fd, NULL, 64,
+					 SPLICE_F_NONBLOCK) :
+			splice(fd, NULL, pipes[1], NULL, 64,
+			       SPLICE_F_NONBLOCK);
+		break;
+	case 15:	/* the run page, by way of another's eyes */
+		v.iov_base = RUNS + below(RUN_SLOTS) * RUN_SLOT;
+		ret = process_vm_readv(getpid(), &(struct iovec){ scratch, 64 },
+				       1, &v, 1, 0);
+		break;
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+	tally(DESCRIPTOR, ret);
+}
+
+/* The sink, or we ourselves, by a file that stands for the process. */
+static void call_pidfd(void)
+{
+	int pid = one_in(2) ? getpid() : getppid();
+	int pidfd = syscall(SYS_pidfd_open, pid, 0), fd = -1;
+
+	if (pidfd >= 0) {
+		fd = syscall(SYS_pidfd_getfd, pidfd, odd_game_fd(), 0);
+		close(pidfd);
+	}
+	tally(PIDFD, keep(fd));
+}
+
+/* One request that is about one of our files: read, write, poll. */
+static void call_uring(void)
+{
+	struct io_uring_params p = { 0 };
+	int ring = syscall(SYS_io_uring_setup, 1, &p);
+	struct io_uring_sqe *sqe;
+	size_t size = p.sq_off.array + 4;
+	char *sq;
+
+	if (tally(URING, ring) < 0)
+		return;
+	sq = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	if (sq != MAP_FAILED && sqe != MAP_FAILED) {
+		static const uint8_t ops[] = {
+			IORING_OP_READ, IORING_OP_WRITE, IORING_OP_POLL_ADD,
+			IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_CLOSE,
+			IORING_OP_URING_CMD, IORING_OP_FADVISE,
+		};
+
+		memset(sqe, 0, sizeof(*sqe));
+		sqe->opcode = ops[below(8)];
+		sqe->fd = odd_game_fd();
+		sqe->addr = (uintptr_t)odd_place(scratch, 64);
+		sqe->len = below(128);
+		*(uint32_t *)(sq + p.sq_off.array) = 0;
+		*(uint32_t *)(sq + p.sq_off.tail) = 1;
+		tally(URING, syscall(SYS_io_uring_enter, ring, 1, 0, 0, NULL,
+				     0));
+	}
+	if (sq != MAP_FAILED)
+		munmap(sq, size);
+	if (sqe != MAP_FAILED)
+		munmap(sqe, PAGE);
+	close(ring);
+}
+
 static void call_close(void)
 {
 	tally(CLOSE, close(odd_place_for_fd()));
@@ -705,6 +715,52 @@ static void call_memory_op(void)
 			    first * PAGE); break;
 	}
 	tally(MEM_OP, err || ret == MAP_FAILED ? -1 : 0);
+}
+
+/* Somewhere in the Guest's memory: memory of another kind. */
+static void call_odd_memory(void)
+{
+	size_t first = one_in(8) ? below(64) : below(MEMORY_SIZE / PAGE - 8);
+	char *at = MEMORY + first * PAGE;
+	size_t size = (1 + below(8)) * PAGE;
+	int rw = PROT_READ | PROT_WRITE, fd = -1;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register r = {
+		.range = { (uintptr_t)at, size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	void *ret = NULL;
+	long err = 0;
+
+	switch (below(8)) {
+	case 0: ret = mmap(at, size, rw, MAP_FIXED | MAP_SHARED,
+			   game.vcpu, 0); break;
+	case 1: ret = mmap(at, size, rw, MAP_FIXED | MAP_SHARED |
+			   MAP_ANONYMOUS, -1, 0); break;
+	case 2: ret = mmap(at, size, rw, MAP_FIXED | MAP_PRIVATE, FD_MEMORY,
+			   first * PAGE); break;
+	case 3: ret = mmap(at, size, rw, MAP_FIXED | MAP_SHARED, FD_MEMORY,
+			   MEMORY_SIZE * 4); break;
+	case 4: ret = mmap(at, size, rw, MAP_FIXED | MAP_PRIVATE |
+			   MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0); break;
+	case 5:
+		fd = open("/proc/self/exe", O_RDONLY);
+		ret = mmap(at, size, PROT_READ | (one_in(2) ? PROT_WRITE : 0),
+			   MAP_FIXED | MAP_PRIVATE, fd, 0);
+		break;
+	case 6:
+		ret = mmap(at, size, rw, MAP_FIXED | MAP_PRIVATE |
+			   MAP_ANONYMOUS, -1, 0);
+		fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
+			     UFFD_USER_MODE_ONLY);
+		ioctl(fd, UFFDIO_API, &api);
+		err = ioctl(fd, UFFDIO_REGISTER, &r);
+		break;
+	case 7: ret = mremap(RUNS + below(RUN_SLOTS) * RUN_SLOT, PAGE, PAGE,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, at); break;
+	}
+	close(fd);
+	tally(ODD_MEM, err || ret == MAP_FAILED ? -1 : 0);
 }
 
 /* What a process may do with files whose memory is another's. */
@@ -858,6 +914,9 @@ static const struct {
 	{ call_exec, EXEC, 1 }, { call_clone_vm, CLONE_VM_OP, 2 },
 	{ call_scm, SCM, 12 }, { call_signal, SIGNAL, 40 },
 	{ call_affinity, AFFINITY, 10 }, { call_reset, RESET, 2 },
+	{ call_near, NEAR, 60 }, { call_descriptor, DESCRIPTOR, 80 },
+	{ call_odd_memory, ODD_MEM, 10 }, { call_pidfd, PIDFD, 10 },
+	{ call_uring, URING, 5 },
 };
 #define CALLS	(sizeof(calls) / sizeof(calls[0]))
 

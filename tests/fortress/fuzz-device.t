@@ -23,21 +23,7 @@ my $job = spew(scratch() . '/job', <<'END', 0755);
 calls=$1 seed=$2 ldts=$3
 chgrp 4242 /dev/lguest
 chmod 660 /dev/lguest
-# In kB, with the free pages that each CPU keeps for itself (they may be tens
-# of megabytes, and MemFree does not count them), when it stops changing.
-free_memory() {
-	last=0
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		sync
-		echo 3 > /proc/sys/vm/drop_caches
-		sleep 1
-		now=$(awk '/^MemFree/ { s += $2 } /^ +count:/ { s += 4 * $2 }
-			END { print s }' /proc/meminfo /proc/zoneinfo)
-		[ $((now - last)) -gt 100 ] || break
-		last=$now
-	done
-	echo $now
-}
+. /library.sh
 part() {
 	echo "=== $1"
 	shift
@@ -59,7 +45,7 @@ compactor=$!
 part random fuzz 4242 $seed $calls
 kill $compactor
 echo '=== after'
-cat /sys/kernel/debug/lguest/stats
+cat $stats
 echo 2 > /sys/kernel/mm/ksm/run
 echo "memory: $before $(free_memory)"
 echo "taint: $(cat /proc/sys/kernel/tainted)"
@@ -68,7 +54,7 @@ END
 
 my $result = try_host('--smp', 2, '--memory', 768,
 	'--timeout', 600 + $calls / 200, '--add', "$fuzz:/fuzz",
-	'--add', $job, '--', 'job', $calls, $seed, $ldts);
+	library(), '--add', $job, '--', 'job', $calls, $seed, $ldts);
 (my $text = $result->{out}) =~ tr/\r//d;
 my %part = $text =~ /^=== (\w+)\n(.*?)(?=^=== |\z)/msg;
 is $result->{status}, 0, 'the Host goes through all of it';
@@ -110,10 +96,11 @@ note("$_ $n{$_}") for grep { exists $n{$_} } qw(seed calls rounds entered
 						deaths);
 my %good = ($part{random} // '') =~ /^kind (\w+) \d+ good (\d+)/mg;
 for my $kind (qw(open setup run set_state get_state set_memory irqfd doorbell
-		 get_stats mmap fork exec clone_vm scm_rights)) {
+		 get_stats mmap fork exec clone_vm scm_rights descriptor
+		 odd_memory pidfd_getfd)) {
 	cmp_ok $good{$kind} // 0, '>', 0, "$kind: not all are refused";
 }
-for my $kind (qw(unknown_ioctl compat_ioctl)) {
+for my $kind (qw(unknown_ioctl near_ioctl compat_ioctl)) {
 	is $good{$kind} // 1, 0, "$kind: all are refused";
 }
 cmp_ok $n{entered} // 0, '>', $calls / 1000, 'Guests ran meanwhile';
@@ -131,5 +118,7 @@ cmp_ok $now // 0, '>', ($before // 1) - 1024,
 	'the memory is back (less than 1 MB is missing)';
 note(sprintf '%d kB free before, %d after', $before // 0, $now // 0);
 like $after, qr/^unloaded$/m, 'the module goes';
+diag(sprintf 'calls: %d, %d of them with a Guest entered', $n{calls} // 0,
+	$n{entered} // 0);
 diag(substr $text, -6000) unless Test::More->builder->is_passing;
 done_testing;

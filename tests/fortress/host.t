@@ -1,0 +1,253 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The Host's side of a Guest, groups E and F22 of the cases: Launchers that
+# give odd memory, take it away, fork and become other programs while their
+# Guest runs; debuggers, core dumps, samplers, breakpoints, probes and
+# tracers on every symbol of the module. All in one boot of the Host, with a
+# witness Guest and a canary beside them, and nothing may be left of any.
+#
+# CASES='E02 F22' selects.
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib "$Bin/..";
+use Test::More;
+use Try;
+
+need('host/lg.ko', 'host/launcher/lguest');
+
+my $odd = evil() . '/odd';
+my @in_guest = map { $_ eq '--add' ? '--add-guest' : $_ }
+	programs(qw(registers random-memory debug));
+my $seed = $ENV{SEED} // 4_711;
+my $selected = $ENV{CASES} // 'E02 E03 E04 E06 E07 F22';
+my $job = spew(scratch() . '/job', <<'END', 0755);
+#!/bin/sh
+selected=$1 seed=$2
+cd /tmp
+. /library.sh
+tracing=/sys/kernel/tracing
+mount -t tracefs tracefs $tracing
+echo 8 > /proc/sys/vm/nr_hugepages
+echo 1 > /sys/kernel/mm/ksm/run
+echo '/tmp/core' > /proc/sys/kernel/core_pattern
+beside
+
+# A case: what it writes, and then what harm it has done.
+one() {		# one CASE NAME COMMAND...
+	case " $selected " in *" $1 "*) ;; *) return ;; esac
+	title="$1 $2"
+	shift 2
+	before=$(counts)
+	begin=$(now)
+	"$@" > text 2>&1
+	status=$?
+	took=$(($(now) - begin))
+	same=$(counts_are "$before")
+	harm > harm
+	echo "=== $title: $status $took $(wc -l < log)"
+	[ ! "$same" ] || echo "$same"
+	cat harm
+	tail -c 4000 text | cat -v
+}
+# A Linux Guest under observation, until it has done what it has to.
+start() {
+	linux "random-memory ${1:-6000} $seed; registers; debug" > guest.out 2>&1 &
+	guest=$!
+	until grep -q '^ok' guest.out || ! kill -0 $guest 2> /dev/null; do
+		sleep 0.1
+	done
+}
+finish() {
+	wait $guest
+	echo "guest: status $?, programs $(grep -c '^1\.\.' guest.out)," \
+		"complaints $(grep -c '^not ok\|^Bail' guest.out)"
+	grep '^not ok\|^Bail\|lguest:' guest.out | head -5
+}
+
+for case in $(odd list); do
+	one $(echo ${case%%_*} | tr e E) "${case#*_}" timeout 120 odd $case
+done
+
+flags() {	# what the kernel may do with the memory of a Guest
+	start 100
+	awk '/memfd:lguest/ { here = 1 } here && /^VmFlags/ { print; exit }' \
+		/proc/$guest/smaps
+	sleep 2
+	echo "merged: $(cat /sys/kernel/mm/ksm/pages_shared)"
+	finish
+}
+one E06 'memory is never merged' flags
+
+debugger() {
+	start
+	while kill -0 $guest 2> /dev/null; do odd trace 3 $guest; done
+	finish
+}
+one E07 'a nasty debugger' debugger
+core() {
+	ulimit -c unlimited
+	for s in ABRT SEGV BUS; do
+		rm -f core
+		micro /evil/witness > micro.out 2>&1 &
+		pid=$!
+		until grep -q 'witness 32' micro.out; do sleep 0.1; done
+		kill -$s $pid
+		wait $pid
+		echo "$s $? core $(($(wc -c < core) / 1024))"
+	done
+	rm -f core
+}
+one E07 'core dumps' core
+samples() {
+	start
+	while kill -0 $guest 2> /dev/null; do odd perf 3; done
+	finish
+}
+one E07 'samples and breakpoints of the kernel' samples
+
+# All symbols of the module that are text.
+symbols() {
+	awk '$4 == "[lg]" && tolower($2) == "t" && !seen[$3]++ { print $3 }' \
+		/proc/kallsyms
+}
+probes() {	# probes p|r
+	: > wanted
+	for s in $(symbols); do
+		echo "$1:odd/n_$(echo $s | tr . _) lg:$s" > line
+		echo "$s" >> wanted
+		cat line >> $tracing/kprobe_events 2> /dev/null ||
+			echo "not probed: $s"
+	done
+	echo "probes: $(grep -c . $tracing/kprobe_events) of $(grep -c . wanted)"
+	echo 1 > $tracing/events/odd/enable
+	start 3000
+	finish
+	odd e04_munmap
+	odd e03_fork_private
+	echo 0 > $tracing/events/odd/enable
+	echo "hit: $(awk '$2 > 0' $tracing/kprobe_profile | grep -c .)"
+	echo > $tracing/kprobe_events
+	echo > $tracing/trace
+}
+one F22 'a kprobe on each symbol' probes p
+one F22 'a kretprobe on each symbol' probes r
+tracer() {	# tracer NAME
+	echo ':mod:lg' > $tracing/set_ftrace_filter
+	echo "traced: $(grep -c . $tracing/set_ftrace_filter)"
+	echo $1 > $tracing/current_tracer
+	start 3000
+	finish
+	odd e04_munmap
+	odd e03_fork_private
+	echo "seen: $(grep -c 'run_guest\|handle_exit' $tracing/trace)"
+	echo nop > $tracing/current_tracer
+	echo > $tracing/set_ftrace_filter
+	echo > $tracing/trace
+}
+one F22 'function_graph on the module' tracer function_graph
+one F22 'function on the module' tracer function
+everything() {	# the whole kernel, too, for as long as a small Guest lives
+	echo > $tracing/set_ftrace_filter
+	echo function_graph > $tracing/current_tracer
+	start 50
+	finish
+	echo "seen: $(grep -c 'run_guest\|handle_exit' $tracing/trace)"
+	echo nop > $tracing/current_tracer
+	echo > $tracing/trace
+}
+one F22 'function_graph on the whole kernel' everything
+events() {	# all tracepoints of exceptions, interrupts, the scheduler, ...
+	for e in exceptions irq irq_vectors sched signal kmem timer x86_fpu \
+			mmu_notifier tlb raw_syscalls; do
+		[ ! -e $tracing/events/$e ] || echo 1 > $tracing/events/$e/enable
+	done
+	start 3000
+	finish
+	echo 0 > $tracing/events/enable
+	echo > $tracing/trace
+}
+one F22 'tracepoints' events
+echo 0 > /proc/sys/vm/nr_hugepages
+beside_ends
+END
+
+my $result = try_host('--with-guest', '--smp', 2, '--memory', 1024,
+	'--timeout', 2400, @in_guest, '--add', "$odd:/odd",
+	library('beside'), '--add', $job, '--', 'job', $selected, $seed);
+(my $text = $result->{out}) =~ tr/\r//d;
+spew($ENV{FORTRESS_LOG}, $text) if $ENV{FORTRESS_LOG};
+is $result->{status}, 0, 'the Host goes through all of it';
+
+my (%seen, %passed);
+while ($text =~ /^=== ([EF]\d\d) ([^:\n]*): (\d+) (\d+) (\d+)\n(.*?)(?=^=== |\z)/msg) {
+	check($1, $2, $3, $4, $5, $6);
+}
+is $seen{$_} // 0, $seen{$_} || -1, "$_ was run" for split ' ', $selected;
+my ($end) = $text =~ /^=== end \d+\n(.*)/ms;
+beside_is_well($end // '');
+my $runs = 0;
+$runs += $_ for values %seen;
+diag(sprintf 'cases passed: %d of %d, in %d runs',
+	scalar(grep { $passed{$_} == $seen{$_} } keys %seen),
+	scalar keys %seen, $runs);
+done_testing;
+
+sub check {
+	my ($case, $name, $status, $took, $lines, $text) = @_;
+	my @wrong = $text =~ /^\+\+\+ (.*)$/mg;
+
+	$name =~ tr/_/ /;
+	$seen{$case}++;
+	$passed{$case} //= 0;
+	push @wrong, "status $status" if $status;
+	push @wrong, $1 while $text =~ /^(not ok .*|Bail out!.*)$/mg;
+	push @wrong, 'it says nothing'
+		if $text !~ /^ok |^guest: |^\w+ \d+ core/m;
+	push @wrong, "$lines lines in the log in $took ms"
+		if $lines > 10 * (1 + $took / 1000);
+	push @wrong, 'the Guest did not go on' if $text =~ /^guest: /m &&
+		$text !~ /^guest: status 0, programs 3, complaints 0$/m;
+	push @wrong, special($case, $name, $text);
+	ok !@wrong, "$case $name" or diag(join("\n", @wrong, '', $text));
+	$passed{$case}++ unless @wrong;
+	note("$took ms");
+	note($_) for $text =~ /^((?:probes|traced|seen|hit|not\ probed|perf|
+				    trace|merged|VmFlags).*)$/mgx;
+}
+
+# What some of them must have found.
+sub special {
+	my ($case, $name, $text) = @_;
+	my @wrong;
+
+	if ($name =~ /merged/) {
+		push @wrong, 'flags of its memory' unless
+			$text =~ /^VmFlags:(?!.* mg\b).* dc (?=.*dd\b)/m;
+		push @wrong, 'it is merged' unless $text =~ /^merged: 0$/m;
+	} elsif ($name =~ /core/) {
+		my %status = (ABRT => 134, BUS => 135, SEGV => 139);
+		for my $signal (sort keys %status) {
+			my ($size) = $text =~
+				/^$signal $status{$signal} core (\d+)$/m;
+			push @wrong, "no core after SIG$signal" unless $size;
+			push @wrong, "$size kB in the core: the Guest's too"
+				if ($size // 0) > 8192;
+		}
+	} elsif ($name =~ /probe/) {
+		my ($got, $all) = $text =~ /^probes: (\d+) of (\d+)$/m;
+		push @wrong, 'too few probes' if !$all || $got < 0.9 * $all;
+		my ($hit) = $text =~ /^hit: (\d+)$/m;
+		push @wrong, 'too few were hit' if ($hit // 0) < 40;
+	} elsif ($name =~ /function/) {
+		my ($n) = $text =~ /^seen: (\d+)$/m;
+		push @wrong, 'the tracer has seen nothing' unless $n;
+	} elsif ($name =~ /debugger/) {
+		my ($n) = $text =~ /^trace: (\d+) visits$/m;
+		push @wrong, 'no visits' unless $n;
+	} elsif ($name =~ /samples/) {
+		push @wrong, 'no samples' unless
+			$text =~ /^perf: [1-9]\d* ns sampled, [1-9]/m;
+	}
+	return @wrong;
+}
