@@ -25,45 +25,14 @@ my $swap = spew(scratch() . '/swap', "\0" x (128 << 20));
 
 # --- In the Host -------------------------------------------------------------
 my $library = <<'END';
-stats=/sys/kernel/debug/lguest/stats
-# In kB, with the free pages that each CPU keeps for itself (they may be tens
-# of megabytes, and MemFree does not count them), when it stops changing.
-free_memory() {
-	last=0
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		sync
-		echo 3 > /proc/sys/vm/drop_caches
-		sleep 1
-		now=$(awk '/^MemFree/ { s += $2 } /^ +count:/ { s += 4 * $2 }
-			END { print s }' /proc/meminfo /proc/zoneinfo)
-		[ $((now - last)) -gt 100 ] || break
-		last=$now
-	done
-	echo $now
-}
-random() {	# sets r to a number below $1
-	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
-	r=$(((seed >> 8) % $1))
-}
-none_left() {	# within a second
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		grep -q '^machines 0' $stats && return
-		sleep 0.1
-	done
-	echo "left: $(head -1 $stats)"
-}
 # A Linux Guest whose program knows what its memory must hold.
 launch() {
-	${launcher:-lguest} run --kernel /guest/bzImage \
-		--initrd /guest/initrd --append \
-		"quiet run=\"random-memory $operations $seed; registers\"" \
-		< /dev/null
+	linux "random-memory $operations $seed; registers"
 }
 start() {
 	launch > /tmp/guest 2>&1 &
 	guest=$!
 	while alive && ! grep -q '^machines 1' $stats; do sleep 0.1; done
-	pid=$(pidof ${launcher:-lguest})
 }
 alive() { kill -0 $guest 2> /dev/null; }
 finish() {
@@ -90,21 +59,16 @@ survive() {	# survive NAME FUNCTION
 	done
 	finish
 }
-micro() {	# micro NAME: a micro-Guest in the background
-	lguest run --kernel /evil/$1 --memory 32M --console none \
-		< /dev/null > /tmp/micro 2>&1 &
+small() {	# small NAME: a micro-Guest in the background
+	micro /evil/$1 > /tmp/micro 2>&1 &
 	guest=$!
-}
-as_user() {	# as_user GROUP COMMAND...
-	group=$1 program=$(which $2)
-	shift 2
-	start-stop-daemon -S -c user:$group -x "$program" -- "$@"
 }
 END
 
 my $cases = <<'END';
 #!/bin/sh
 seed=$1 kills=$2 operations=$3 patience=$4
+. /library.sh
 . /faults.sh
 mkdir -p /sys/fs/cgroup
 mount -t cgroup2 cgroup /sys/fs/cgroup
@@ -117,7 +81,7 @@ before=$(free_memory)
 echo '=== F1'
 n=0 ended=0
 while [ $n -lt $kills ]; do
-	random 11; micro spin-$((r + 1))
+	random 11; small spin-$((r + 1))
 	random 300; usleep $((r * 1000))
 	kill -9 $guest; wait $guest
 	[ $? -eq 137 ] && ended=$((ended + 1))
@@ -129,7 +93,7 @@ echo "killed $ended"
 echo '=== F2'
 for s in ILL TRAP ABRT BUS FPE SEGV SYS XCPU XFSZ VTALRM PROF ALRM USR2 \
 		IO PWR STKFLT; do
-	micro spin-3
+	small spin-3
 	until grep -q spinning /tmp/micro; do sleep 0.1; done
 	kill -$s $guest
 	wait $guest
@@ -137,9 +101,9 @@ for s in ILL TRAP ABRT BUS FPE SEGV SYS XCPU XFSZ VTALRM PROF ALRM USR2 \
 	none_left
 done
 
-halted() { kill -STOP $pid; sleep 3; kill -CONT $pid; sleep 1; }
+halted() { kill -STOP $guest; sleep 3; kill -CONT $guest; sleep 1; }
 survive F3 halted
-signalled() { kill -$s $pid; usleep 1000; }
+signalled() { kill -$s $guest; usleep 1000; }
 storm() {
 	for s in WINCH CHLD URG CONT USR1 PIPE WINCH CHLD; do
 		signalled 2> /dev/null
@@ -149,8 +113,7 @@ survive F4 storm
 
 echo '=== F5'
 guest_runs() {
-	lguest run --kernel /guest/bzImage --initrd /guest/initrd \
-		--append "quiet run=\"$1\"" < /dev/null > /tmp/guest 2>&1
+	(linux "$1") > /tmp/guest 2>&1
 }
 mkdir /sys/fs/cgroup/small
 echo 40M > /sys/fs/cgroup/small/memory.max
@@ -171,9 +134,9 @@ echo 'user:x:1000:4242::/:/bin/sh' >> /etc/passwd
 echo 'group:x:4242:' >> /etc/group
 echo 'others:x:4243:' >> /etc/group
 chgrp 4242 /dev/lguest; chmod 660 /dev/lguest
-(ulimit -l 0; as_user group lguest run --kernel /evil/hello --memory 32M \
-	--console none < /dev/null 2>&1; echo "locked $?")
-as_user others lguest run --kernel /evil/hello --memory 32M \
+(ulimit -l 0; as_user user:group lguest run --kernel /evil/hello \
+	--memory 32M --console none < /dev/null 2>&1; echo "locked $?")
+as_user user:others lguest run --kernel /evil/hello --memory 32M \
 	--console none < /dev/null 2>&1
 echo "group $?"
 mv /dev/lguest /dev/elsewhere
@@ -194,10 +157,10 @@ none_left
 
 echo '=== F17'
 times=0
-(launch; echo "head $?" >&2) 2> /tmp/err | head -n 1 > /dev/null
+((launch); echo "head $?" >&2) 2> /tmp/err | head -n 1 > /dev/null
 cat /tmp/err
 none_left
-(launch; echo "full $?" >&2) 2> /tmp/err | (sleep 8; cat > /tmp/guest)
+((launch); echo "full $?" >&2) 2> /tmp/err | (sleep 8; cat > /tmp/guest)
 grep full /tmp/err
 echo "late: $(grep -c '^1\.\.' /tmp/guest) $(grep -c '^not ok' /tmp/guest)"
 
@@ -275,9 +238,9 @@ rmdir /sys/fs/cgroup/swapped
 offline() {
 	random 16384
 	set -- $(sed -n 's/^\([0-9a-f]*\)-.*memfd:lguest.*/\1/p' \
-		/proc/$pid/maps)
+		/proc/$guest/maps)
 	[ -n "$1" ] || return
-	frame=$(dd if=/proc/$pid/pagemap bs=8 count=1 2> /dev/null \
+	frame=$(dd if=/proc/$guest/pagemap bs=8 count=1 2> /dev/null \
 		skip=$((0x$1 / 4096 + r)) | hexdump -e '1/8 "%d"')
 	frame=$((frame & 0x7fffffffffffff))
 	[ $frame -gt 256 ] || return
@@ -294,7 +257,7 @@ for i in 1 2 3 4 5; do alive && offline; times=$((times + 1)); done
 finish
 
 echo '=== F31'
-micro reboot
+small reboot
 sleep 3
 kill -TERM $guest
 wait $guest
@@ -307,9 +270,7 @@ echo "oom $? $(grep -c survived /tmp/guest)"
 guest_runs 'echo c > /proc/sysrq-trigger; echo went on'
 echo "crash $?"
 : > /tmp/guest
-lguest run --kernel /guest/bzImage --initrd /guest/initrd --append \
-	'quiet run="echo bombing; b() { b | b & }; b; sleep 1000"' \
-	< /dev/null > /tmp/guest 2>&1 &
+linux 'echo bombing; b() { b | b & }; b; sleep 1000' > /tmp/guest 2>&1 &
 guest=$!
 sleep 15
 begin=$(date +%s)
@@ -336,14 +297,14 @@ swapoff /dev/vda
 echo "memory: $before $(free_memory)"
 rmmod lg && echo 'unloaded'
 echo '=== log'
-dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|leak' || echo clean
+dmesg | grep -E "$complaints" || echo clean
 END
 my @files = ('--add', spew(scratch() . '/faults.sh', $library),
 	'--add', spew(scratch() . '/job', $cases, 0755));
 my $result = try_host('--with-guest', '--smp', 2, '--memory', 768,
 	'--qemu=-accel', '--qemu=tcg,thread=single', '--disk', $swap,
 	'--timeout', $ENV{SAMPLE} ? 1200 : 3600,
-	'--add', "$evil:/evil", @in_guest, @files,
+	'--add', "$evil:/evil", @in_guest, library(), @files,
 	'--', 'job', $seed, $kills, $operations,
 	$ENV{SAMPLE} ? 120 : 600);
 (my $text = $result->{out}) =~ tr/\r//d;
@@ -419,7 +380,59 @@ says('F32', 'a crash in the Guest', qr/^crash [03]$/m);
 says('F32', 'a fork bomb in the Guest', qr/^bomb 143 \d [0-5]$/m);
 goes_on('F33', 'a Host that is busy');
 goes_on('F34', 'the Launcher is replaced while it runs');
-note("faults: $faults");
+
+# --- The end of the Host (F24) ------------------------------------------------
+# Each of these is a boot of its own. Nobody asks the Guest; the machine must
+# be gone at once, or the next kernel be there.
+sub host_ends {
+	my ($name, $how, $memory, $append, @patterns) = @_;
+	my $kernel = `$TOP/build/kernel-host`;
+	chomp $kernel;
+	my $initrd = scratch() . '/initrd';
+	system("$TOP/build/image", '-o', $initrd) == 0 or die 'build/image';
+	my $job = spew(scratch() . '/job', <<"BEGIN" . <<'END', 0755);
+#!/bin/sh
+how='$how'
+BEGIN
+. /library.sh
+linux 'echo begun; random-memory 100000000' > /tmp/guest 2>&1 &
+until grep -q begun /tmp/guest; do sleep 0.1; done
+second='console=ttyS0 reset_devices nr_cpus=1 run="echo the second kernel"'
+sleep 2
+case $how in
+now) kexec now /vmlinuz /initrd "$second" ;;
+crash)
+	kexec crash /vmlinuz /initrd "$second" &&
+		echo c > /proc/sysrq-trigger ;;
+*) echo $how > /proc/sysrq-trigger ;;
+esac
+sleep 20
+echo 'still there'
+END
+	local $Try::stops = 1;
+	my $result = try_host('--with-guest', '--smp', 2, '--memory', $memory,
+		"--append=$append", '--timeout', 300, '--add', $job,
+		'--add', "$evil/kexec", '--add', "$kernel/vmlinuz",
+		'--add', $initrd, @in_guest, library(), '--', 'job');
+	system('rm', '-rf', $1)
+		if $result->{err} =~ m{kept in (/tmp/lguest-try-\w+)};
+	my $good = $result->{status} == 125 &&
+		$result->{out} !~ /still there/ &&
+		!grep { $result->{err} !~ $_ } @patterns;
+	ok $good, "F24: $name, with a Guest" or diag($result->{out} .
+						    $result->{err});
+	$faults++ if $good;
+}
+my $reset = qr/the machine stopped \(guest-reset\)/;
+my $second = qr/the second kernel/;
+host_ends('SysRq-B', 'b', 512, '', $reset);
+host_ends('a panic that reboots', 'c', 512, 'panic=1', $reset,
+	  qr/Kernel panic/);
+host_ends('kexec', 'now', 1024, '', $second,
+	  qr/the machine stopped \(guest-shutdown\)/);
+host_ends('a crash kernel', 'crash', 1024, 'crashkernel=192M', $second,
+	  qr/the machine stopped \(guest-shutdown\)/);
+
 
 like $part{after} // '', qr/^$_ 0$/m, "afterwards there are no $_"
 	for qw(machines frames shadow_pages audit_failures);
