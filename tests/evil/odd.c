@@ -1075,6 +1075,23 @@ static int visit(pid_t tid, int round)
 			signal = WSTOPSIG(status);
 	}
 	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(7), 0);
+	/* A trap that is still under way would kill who is not traced. */
+	for (int quiet = 0; quiet < 2; ) {
+		if (ptrace(PTRACE_CONT, tid, NULL, signal))
+			return 1;
+		usleep(2000);
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		if (waitpid(tid, &status, __WALL) != tid ||
+		    !WIFSTOPPED(status))
+			return 1;
+		signal = 0;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			quiet++;
+		else if (WSTOPSIG(status) != SIGTRAP)
+			signal = WSTOPSIG(status);
+		else
+			quiet = 0;
+	}
 	ptrace(PTRACE_DETACH, tid, NULL, signal);
 	return 1;
 }

@@ -147,11 +147,11 @@ tracer() {	# tracer NAME
 }
 one F22 'function_graph on the module' tracer function_graph
 one F22 'function on the module' tracer function
-everything() {	# the whole kernel, too, for as long as a small Guest lives
+everything() {	# the whole kernel, too, for as long as small Guests live
 	echo > $tracing/set_ftrace_filter
 	echo function_graph > $tracing/current_tracer
-	start 50
-	finish
+	(micro /evil/c02-user-calls)
+	(micro /evil/b14-registers)
 	echo "seen: $(grep -c 'run_guest\|handle_exit' $tracing/trace)"
 	echo nop > $tracing/current_tracer
 	echo > $tracing/trace
@@ -232,7 +232,7 @@ sub special {
 				/^$signal $status{$signal} core (\d+)$/m;
 			push @wrong, "no core after SIG$signal" unless $size;
 			push @wrong, "$size kB in the core: the Guest's too"
-				if ($size // 0) > 8192;
+				if ($size // 0) > 16384;	# it has 32 MB
 		}
 	} elsif ($name =~ /probe/) {
 		my ($got, $all) = $text =~ /^probes: (\d+) of (\d+)$/m;

@@ -97,6 +97,12 @@ void run(void)
 		    b && b <= 4096)
 			continue;	/* it would be all over the text */
 		ret = call(nr, a, b, c);
+		/*
+		 * With half of its pages still known, a Guest that has lost
+		 * the others may fault for ever (B9), which is its right.
+		 */
+		if (nr == LHCALL_SET_CR3 && sub == 1)
+			flush();
 		if (nr == LHCALL_HALT || n % 16 == 0)
 			shared.vif = 0;
 		bad += nr >= LHCALL_COUNT && ret != -ENOSYS;
