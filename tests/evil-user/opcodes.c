@@ -32,7 +32,8 @@ static int left_out(const uint8_t *c)
 		if (c[i] == 0xf0)
 			prefix = 1;
 		else if (c[i] != 0x66 && c[i] != 0xf2 && c[i] != 0xf3 &&
-			 c[i] != 0x2e && c[i] != 0x67 && (c[i] & 0xf0) != 0x40)
+			 c[i] != 0x2e && c[i] != 0x67 && c[i] != 0x26 &&
+			 c[i] != 0x36 && c[i] != 0x3e && (c[i] & 0xf0) != 0x40)
 			break;
 	}
 	if (prefix && c[i + 1 + (c[i] == 0x0f)] >= 0xc0)

@@ -61,7 +61,7 @@ my $reset = qr/the machine stopped \(guest-reset\)/;
 my $second = qr/the second kernel/;
 host_ends('SysRq-B', 'b', 512, '', $reset);
 host_ends('a panic that reboots', 'c', 512, 'panic=1', $reset,
-	  qr/Kernel panic/);
+	  qr/Rebooting in 1 seconds/);
 host_ends('kexec', 'now', 1024, '', $second,
 	  qr/the machine stopped \(guest-shutdown\)/);
 host_ends('a crash kernel', 'crash', 1024, 'crashkernel=192M', $second,
