@@ -150,13 +150,17 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 16; i++)
 			sum = digest(sum, seen.regs[by_number[i]]);
 		sum = digest(sum, seen.rip);
-		sum = digest(sum, seen.rflags & 0x247fd5);
+		/* not NT, which the Host never gives */
+		sum = digest(sum, seen.rflags & 0x243fd5);
 		for (size_t i = 0; i < SIZE / 8; i += 7)
 			sum = digest(sum, data[i]);
 		if (argc > 3)
 			printf("# %ld %02x %02x %02x %02x %02x: signal %d "
-			       "trap %d %llx\n", n, code[0], code[1], code[2],
-			       code[3], code[4], seen.sig, seen.trap,
+			       "trap %d at %#llx flags %#llx %llx\n", n,
+			       code[0], code[1], code[2], code[3], code[4],
+			       seen.sig, seen.trap,
+			       (unsigned long long)seen.rip,
+			       (unsigned long long)seen.rflags,
 			       (unsigned long long)(sum ^ before));
 		if (n % 1000 == 999)
 			ok(1, "%ld instructions: %llx", n + 1,
