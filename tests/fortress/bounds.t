@@ -75,10 +75,11 @@ latency() {
 	cyclictest -q -m -p 99 -i 300 -l $loops -t 1 |
 		sed -n "s/^T:.*Max: *\([0-9]*\).*/=== latency $1 \1/p"
 }
-# processes that take a lot of memory, and give it back
+# processes that take a lot of pages, and give them back
 ordinary() {
 	while :; do
-		dd if=/dev/zero of=/dev/null bs=48M count=1 2> /dev/null
+		dd if=/dev/zero of=/tmp/file bs=1M count=48 2> /dev/null
+		rm /tmp/file
 	done
 }
 ordinary & load=$!
@@ -102,7 +103,7 @@ for g in "$@"; do
 done
 dmesg | grep -E 'WARN|BUG|Oops|stall|lockup' || true
 END
-my $dir = micro_guests();
+my $dir = cases();
 my $result = try_host('--icount', '--timeout', 3000, '--memory', 768,
 	'--append', 'preempt=full', '--add', "$dir:/evil",
 	'--add', "$cyclictest:/bin/cyclictest", '--add', $job, '--', 'job',
