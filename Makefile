@@ -40,8 +40,8 @@ all: module launcher
 # make reads the list of tangled files, finds that it is older than the quest,
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
-NEED_CODE := $(filter-out help kernel run try test test-bochs bench lint book \
-	clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
+	test-bochs bench lint book clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -62,6 +62,20 @@ module: host/lg.ko
 host/lg.ko: FORCE
 	@$(if $(KDIR),,echo 'No kernel headers: build/packages build, or set KDIR' >&2; exit 1)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/host modules
+
+## module-debug	build/out/debug/host/lg.ko, for the debug Host
+# It is built from a copy, so that host/lg.ko stays.
+DEBUG := build/out/debug
+.PHONY: module-debug
+module-debug: packages-run
+	$(MAKE) tangle
+	build/kernel-host --debug
+	mkdir -p $(DEBUG)/host $(DEBUG)/switcher
+	cp -pu host/Kbuild host/*.[chS] $(DEBUG)/host
+	cp -pur host/include $(DEBUG)/host
+	cp -pu switcher/*.[chS] $(DEBUG)/switcher
+	$(MAKE) -C $$(build/kernel-host --debug)/build ARCH=x86_64 \
+		M=$(CURDIR)/$(DEBUG)/host modules
 
 ## launcher	host/launcher/lguest
 .PHONY: launcher
@@ -120,6 +134,24 @@ test-fortress: packages-test
 	$(STOCK_ALL)
 	build/kernel-guest small
 	tests/fortress/table $(FORTRESS)
+
+## test-debug	the tests on a Host whose kernel checks itself
+# Not there: 90-figures.t and bounds.t count instructions, which are not the
+# stock Host's; accidents.t stops the machine at each of them;
+# launcher-*.t and tangle.t boot no Host. Each test boots an emulator that is
+# several times slower than in `make test`, so hosts are two of the twelve, and
+# random operations a tenth; what is in the environment goes first.
+DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
+	tests/tangle.t tests/fortress/bounds.t tests/fortress/accidents.t,\
+	$(TESTS)) tests/fortress/allocations.t
+.PHONY: test-debug
+test-debug: packages-test
+	$(STOCK_ALL)
+	$(MAKE) module-debug
+	build/kernel-guest small
+	env LGUEST_HOST=debug HOSTS=$${HOSTS-3,9} SAMPLE=$${SAMPLE-1} \
+		AUDIT_OPERATIONS=$${AUDIT_OPERATIONS-100000} \
+		prove --verbose --timer $(PROVEFLAGS) $(DEBUG_TESTS)
 
 ## test-bochs	the Switcher in Bochs, which checks what QEMU does not
 .PHONY: test-bochs

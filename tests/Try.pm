@@ -118,8 +118,10 @@ sub beside_is_well {
 	like $text, qr/^unloaded$/m, 'the module goes';
 }
 
-# Run build/try (or what TRY names in the environment); returns what the command wrote and how it ended. When the
-# machine failed (125) or time was up (124), says so at once.
+# Run build/try (or what TRY names in the environment); returns what the
+# command wrote and how it ended. When the machine failed (125) or time was
+# up (124), says so at once. LGUEST_HOST=debug makes every Host the debug Host
+# (see build/try --help).
 sub boot {
 	my (@options) = @_;
 	my $out = scratch() . '/out';
