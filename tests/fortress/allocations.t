@@ -139,6 +139,8 @@ like $part{from} // '',
 my %load = sweep('load');
 cmp_ok $load{'load module'} // 0, '>', 20 / $stride,
 	'loading the module fails';
+my $failures = 0;
+$failures += $_ for values %once, values %from, values %load;
 
 # --- The Launcher ----------------------------------------------------------------
 sub as_the_manual_says {
@@ -162,6 +164,7 @@ for my $kind (qw(pages-once pages-from slabs-once slabs-from)) {
 	}
 	is scalar @wrong, 0, "$kind: the Launcher ends as its manual says";
 	diag($_) for @wrong;
+	$failures += $failed;
 	cmp_ok $failed, '>', 2, "$kind: something failed, $failed times";
 	note("$kind: $seen{$_} times $_") for sort keys %seen;
 	note("$kind: $_") for $text =~ /^(seconds .*)/m;
@@ -177,6 +180,7 @@ like $after, qr/^$_ 0$/m, "afterwards there are no $_"
 	for qw(machines frames shadow_pages audit_failures);
 unlike $after, qr/unreferenced object/, 'kmemleak finds nothing';
 diag($after) if $after =~ /unreferenced/;
+tell('allocations that failed, in a program and in the Launcher', $failures);
 is $part{log} // '', "unloaded\nclean\n",
 	'the module goes, and the log of the Host is clean';
 diag(substr $text, -4000) unless Test::More->builder->is_passing;

@@ -400,7 +400,7 @@ note("$_") for 'F6, F7: other tests, which make allocations fail',
 	'F9 to F13: there is no disk yet', 'F14, F15: ... no network',
 	'F16: ... no shared directory', 'F18: ... no control socket',
 	'F28: launcher-loader.t', 'F29, F30: ... no snapshot';
-diag(sprintf 'faults survived: %d of %d, injected %d times',
+tell('faults survived', sprintf '%d of %d, injected %d times',
 	scalar(grep { $survived{$_} } keys %survived),
 	scalar keys %survived, $faults);
 diag(substr $text, -6000) unless Test::More->builder->is_passing;

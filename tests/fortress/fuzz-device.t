@@ -118,7 +118,7 @@ cmp_ok $now // 0, '>', ($before // 1) - 1024,
 	'the memory is back (less than 1 MB is missing)';
 note(sprintf '%d kB free before, %d after', $before // 0, $now // 0);
 like $after, qr/^unloaded$/m, 'the module goes';
-diag(sprintf 'calls: %d, %d of them with a Guest entered', $n{calls} // 0,
-	$n{entered} // 0);
+tell('random calls', sprintf '%d, %d of them with a Guest entered',
+	$n{calls} // 0, $n{entered} // 0);
 diag(substr $text, -6000) unless Test::More->builder->is_passing;
 done_testing;

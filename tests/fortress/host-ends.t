@@ -66,5 +66,5 @@ host_ends('kexec', 'now', 1024, '', $second,
 	  qr/the machine stopped \(guest-shutdown\)/);
 host_ends('a crash kernel', 'crash', 1024, 'crashkernel=192M', $second,
 	  qr/the machine stopped \(guest-shutdown\)/);
-diag("faults survived: $survived of $faults");
+tell('faults survived', "$survived of $faults");
 done_testing;

@@ -188,7 +188,7 @@ my ($end) = $text =~ /^=== end \d+\n(.*)/ms;
 beside_is_well($end // '');
 my $runs = 0;
 $runs += $_ for values %seen;
-diag(sprintf 'cases passed: %d of %d, in %d runs',
+tell('cases passed', sprintf '%d of %d, in %d runs',
 	scalar(grep { $passed{$_} == $seen{$_} } keys %seen),
 	scalar keys %seen, $runs);
 done_testing;

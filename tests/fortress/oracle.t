@@ -106,7 +106,6 @@ my $five = oracle('5 levels, KASLR', $few, [@seeds[0, 1]], '--bzimage');
 like $five->{stopped} // '', qr/levels 5/, 'those are five levels';
 oracle('PTI, no FSGSBASE', $few, [$seeds[-1]], '--cpu', 'Nehalem',
 	'--append', 'pti=on') unless $ENV{SAMPLE};
-diag(sprintf 'oracle: %d updates, %d flushes, %d accesses, ' .
-	'%d leaves compared, seeds %s',
-	(map { $sum{$_} // 0 } qw(updates flushes accesses compared)), "@seeds");
+tell("random $_", $sum{$_} // 0) for qw(updates flushes accesses);
+tell('translations compared with the model', $sum{compared} // 0);
 done_testing;

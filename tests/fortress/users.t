@@ -93,7 +93,7 @@ like $text, qr/^=== guest 0$/m, 'the Guest powers off when all is done';
 is join("\n", $text =~ /^(\+\+\+ .*)$/mg), '', 'the Host is unharmed';
 my ($end) = $text =~ /^=== end \d+\n(.*)/ms;
 beside_is_well($end // '');
-diag("cases passed: $passed of $cases");
+tell('cases passed', "$passed of $cases");
 done_testing;
 
 # By program: its text, its status, and what the kernel had to say.
