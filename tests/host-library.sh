@@ -4,6 +4,11 @@
 stats=/sys/kernel/debug/lguest/stats
 # What a healthy kernel never says.
 complaints='WARN|BUG|Oops|stall|lockup|Bad page|hung|leak'
+# What the Host's log says of these since the module was loaded. (What a
+# kernel says of itself when it boots is no complaint.)
+complaints() {
+	dmesg | sed '1,/lg: loading/d' | grep -E "$complaints" || echo clean
+}
 
 stat() {	# one of the module's counters
 	awk -v name="$1" '$1 == name { print $2 }' $stats

@@ -187,7 +187,10 @@ static void set(const char *what, const char *name, long value)
 		perror(path);
 		exit(2);
 	}
-	put(fd, value);
+	if (dprintf(fd, "%ld", value) < 0) {
+		perror(path);
+		exit(2);
+	}
 	close(fd);
 }
 
@@ -295,8 +298,11 @@ static int do_bell(void)
 static int do_run(void)
 {
 	while (!m.over) {
-		if (ioctl(m.vcpu, LGUEST_RUN) < 0)
+		if (ioctl(m.vcpu, LGUEST_RUN) < 0) {
+			if (errno == EINTR)	/* so that we may look about */
+				continue;
 			return -errno;
+		}
 		m.over = m.run->reason == LGUEST_EXIT_SHUTDOWN ||
 			 m.run->reason == LGUEST_EXIT_KILLED;
 	}

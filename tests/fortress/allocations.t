@@ -25,6 +25,8 @@ stride=$1 launches=$2
 stats=/sys/kernel/debug/lguest/stats
 leaks=/sys/kernel/debug/kmemleak
 group=/sys/fs/cgroup/all
+dmesg -n 1		# what fails, the kernel tells at length
+dmesg -c > /dev/null	# (kmemleak introduces itself)
 mkdir -p /sys/fs/cgroup
 mount -t cgroup2 cgroup /sys/fs/cgroup
 echo +memory > /sys/fs/cgroup/cgroup.subtree_control
