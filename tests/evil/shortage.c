@@ -105,7 +105,9 @@ asm(".pushsection .rodata\n"
     "	LHCALL " NUMBER(LHCALL_SHUTDOWN) " 0x1f000 " NUMBER(LGUEST_POWEROFF) "\n"
     "	ud2\n"
     ".org code + 768\n"
-    "	ud2\n"
+    "	movq $0, " NUMBER(0xffffffff80009000 + LGUEST_SH_VECTOR) "\n"
+    "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
+    "	syscall\n"
     ".org code + 1024\n"
     "	movaps %xmm0, %xmm1\n"
     "	syscall\n"
@@ -236,6 +238,7 @@ static struct machine {
 	struct lguest_run *run;
 	bool over;		/* the Guest has powered off */
 } m;
+static char reason[256];
 static const char *killed;	/* why the Guest is dead, or NULL */
 
 static int answer(int ret)
@@ -306,8 +309,10 @@ static int do_run(void)
 		m.over = m.run->reason == LGUEST_EXIT_SHUTDOWN ||
 			 m.run->reason == LGUEST_EXIT_KILLED;
 	}
-	if (m.run->reason == LGUEST_EXIT_KILLED)
-		killed = m.run->text;
+	if (m.run->reason == LGUEST_EXIT_KILLED) {
+		memcpy(reason, m.run->text, sizeof(reason));
+		killed = reason;
+	}
 	return 0;
 }
 
@@ -355,17 +360,23 @@ static int do_undo_bell(void)
 	return answer(ioctl(m.vm, LGUEST_DOORBELL, &arg));
 }
 
-/* The ends: these cannot fail. */
+static int do_unmap(void)
+{
+	int ret = m.run ? munmap(m.run, PAGE) : 0;
+
+	if (!ret)
+		m.run = NULL;
+	return answer(ret);
+}
+
+/* The end: this cannot fail. */
 static int do_close(void)
 {
-	if (m.run)
-		munmap(m.run, PAGE);
 	if (m.vcpu >= 0)
 		close(m.vcpu);
 	if (m.vm >= 0)
 		close(m.vm);
 	m.vm = m.vcpu = -1;
-	m.run = NULL;
 	return 0;
 }
 
@@ -378,7 +389,8 @@ static const struct step {
 	{ "irqfd", do_irqfd }, { "bell", do_bell }, { "run", do_run },
 	{ "get_state", do_get_state }, { "get_stats", do_get_stats },
 	{ "read_stats", do_read_stats }, { "undo_irqfd", do_undo_irqfd },
-	{ "undo_bell", do_undo_bell }, { "close", do_close },
+	{ "undo_bell", do_undo_bell }, { "unmap", do_unmap },
+	{ "close", do_close },
 };
 #define STEPS	(sizeof(steps) / sizeof(steps[0]))
 
@@ -455,7 +467,8 @@ static void finish(const char *when, unsigned int step, int ret)
 			bad("%s: fails again: %s", when, strerror(-ret));
 	}
 	while (++step < STEPS) {
-		if (killed && steps[step].call != do_close)
+		if (killed && steps[step].call != do_unmap &&
+		    steps[step].call != do_close)
 			continue;
 		ret = steps[step].call();
 		if (ret < 0)
@@ -504,10 +517,6 @@ static bool live(const char *mode, unsigned int step, long n,
 		bad("%s: ends with %s", when, what);
 	if (failed)
 		count_end(what);
-	if (killed) {
-		strcpy(what, killed);
-		killed = what;
-	}
 	finish(when, step, ret);
 	return failed;
 }
