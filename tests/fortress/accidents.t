@@ -151,7 +151,8 @@ lguest run --kernel /paths --memory 32M --console none --append rounds=5 \
 echo "last $?"
 echo "after $(grep -h 'NMI:\|MCE:' /proc/interrupts | tr -s ' \n' ' ')"
 cat /sys/kernel/debug/lguest/stats
-dmesg | grep -E 'WARN|BUG|Oops|stall|lockup|Bad page|general protection'
+dmesg | sed '1,/lg: loading/d' |
+	grep -E 'WARN|BUG|Oops|stall|lockup|Bad page|general protection'
 rmmod lg && echo unloaded
 JOB
 	unlink "$dir/gdb", "$dir/result";
