@@ -44,7 +44,6 @@
 #define PAGE		4096ul
 #define MEMORY_SIZE	(4ul << 20)
 #define KERNEL		0xffffffff80000000ul
-#define USER		0x400000ul
 #define GPA_ROOT	0x2000ul	/* and the tables behind it */
 #define GPA_SHARED	0x9000ul
 #define GPA_ROOT2	0xa000ul
@@ -95,6 +94,11 @@ asm(".pushsection .rodata\n"
     "	LHCALL " NUMBER(LHCALL_NOTIFY) " 1 4\n"
     "	LHCALL " NUMBER(LHCALL_SET_TIMER) " 100000 0\n"
     "	LHCALL " NUMBER(LHCALL_HALT) " 0 0\n"
+    /* The interrupt has used the frame: fill it in now. */
+    "	movq $0x410400, " NUMBER(0xffffffff80009000 + LGUEST_SH_RIP) "\n"
+    "	movq $0x33, " NUMBER(0xffffffff80009000 + LGUEST_SH_CS) "\n"
+    "	movq $0x202, " NUMBER(0xffffffff80009000 + LGUEST_SH_RFLAGS) "\n"
+    "	movq $0x407000, " NUMBER(0xffffffff80009000 + LGUEST_SH_RSP) "\n"
     "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
     "	syscall\n"
     "	ud2\n"
@@ -105,9 +109,15 @@ asm(".pushsection .rodata\n"
     "	LHCALL " NUMBER(LHCALL_SHUTDOWN) " 0x1f000 " NUMBER(LGUEST_POWEROFF) "\n"
     "	ud2\n"
     ".org code + 768\n"
+    /* Only the timer's interrupt is welcome. */
+    "	cmpq $0x130, " NUMBER(0xffffffff80009000 + LGUEST_SH_VECTOR) "\n"
+    "	jne 1f\n"
     "	movq $0, " NUMBER(0xffffffff80009000 + LGUEST_SH_VECTOR) "\n"
     "	mov $" NUMBER(LHCALL_IRET) ", %eax\n"
     "	syscall\n"
+    "1:	mov " NUMBER(0xffffffff80009000 + LGUEST_SH_VECTOR) ", %rax\n"
+    "	mov " NUMBER(0xffffffff80009000 + LGUEST_SH_RIP) ", %rbx\n"
+    "	ud2\n"
     ".org code + 1024\n"
     "	movaps %xmm0, %xmm1\n"
     "	syscall\n"
@@ -119,7 +129,6 @@ asm(".pushsection .rodata\n"
 extern const char code[], code_end[];
 #define CODE_SYSCALL	512
 #define CODE_EVENT	768
-#define CODE_USER	1024
 #define TOUCHES		(3 * 12)
 
 static char *memory;
@@ -142,8 +151,6 @@ static void load_guest(void)
 	tables[5][510] = (GPA_ROOT + 4 * PAGE) | 3;	/* KERNEL */
 	memcpy(memory + GPA_ROOT2, tables[0], PAGE);
 	*shared = (struct lguest_shared){
-		.rip = USER + GPA_CODE + CODE_USER, .cs = LGUEST_USER_CS,
-		.rflags = 0x202, .rsp = USER + 0x7000,
 		.version = LGUEST_ABI_VERSION,
 		.event_entry = KERNEL + GPA_CODE + CODE_EVENT,
 		.syscall_entry = KERNEL + GPA_CODE + CODE_SYSCALL,
