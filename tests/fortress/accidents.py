@@ -14,6 +14,7 @@ What to do comes from the environment, as JSON in ACCIDENTS:
   code     offsets of the instructions, in order
   held     those after which an NMI is held off for one instruction
   ltr      those that are LTR
+  fetches  those that fetch a word from the top of the stack
   last     those that leave ring 0
   symbols  offsets by name, and "round" and "enough": addresses in the Guest
   sweeps   lists of words, for the first Guest:
@@ -58,6 +59,7 @@ class Accidents:
         self.symbols = plan["symbols"]
         self.held = plan["held"]
         self.ltr = plan["ltr"]
+        self.fetches = plan["fetches"]
         self.visits = plan["visits"]
         self.result = open(plan["result"], "w", encoding="ascii",
                            buffering=1)
@@ -258,6 +260,26 @@ class Accidents:
                 self.stop_at(self.at(offset))
                 self.strike(kind, offset)
 
+    def lost(self):
+        """NMI, machine check in its handler, and another NMI after that.
+
+        Where the handler has not fetched the stack pointer's frame yet, the
+        Guest's registers are lost, and the Guest with them.
+        """
+        fetch = [i for i in self.between("switcher_nmi", "switcher_mend")
+                 if i in self.fetches]
+        for offset in fetch:
+            self.stop_at(self.round)
+            if not self.strike("nmi", self.round - self.base):
+                continue
+            self.stop_at(self.at(offset))
+            if not self.strike("mce", offset):
+                continue
+            self.provoke("nmi")
+            stub = self.at(16 * NMI)
+            self.stop_at(stub)
+            self.tell("hit", "nmi", "third", "own")
+
     def run(self, plan):
         self.stop_at(self.at(self.symbols["switcher_enter"]))
         self.find_handlers()
@@ -278,6 +300,8 @@ class Accidents:
                     f"{self.symbols['enough']} = 1", to_string=True)
         for kind in plan["fatal"]:
             self.fatal(kind)
+        if plan["fatal"]:
+            self.lost()
         self.tell("end")
 
 

@@ -122,11 +122,17 @@ sub accidents {
 	my $guests = @$fatal * (2 * grep { $_ >= $symbol{switcher_ring0} }
 		@code) + @$fatal * grep { $_ >= $symbol{switcher_double_fault}
 		&& $_ < $symbol{switcher_ring0} } @code;
+	# the words of an NMI's frame, by those who save the Guest
+	my @fetches = grep { $_ >= $symbol{switcher_nmi} &&
+		$_ < $symbol{switcher_mend} &&
+		$text{$_} =~ /^mov +(?:0x[0-9a-f]+)?\(%rsp\),%rax/ } @code;
+	my $lost = @$fatal ? @fetches : 0;
 	my $plan = encode_json({
 		socket => "$dir/gdb", base => 0 + 18446603336221196288,
 		code => \@code, symbols => \%symbol, visits => 0 + $visits,
 		held => [grep { $text{$_} =~ /,%ss$/ } @code],
 		ltr => [grep { $text{$_} =~ /^ltr/ } @code],
+		fetches => [@fetches],
 		last => [grep { $text{$_} =~ /^(?:sysret|iret)/ } @code],
 		sweeps => $sweeps, fatal => $fatal,
 		result => "$dir/result",
@@ -173,7 +179,7 @@ JOB
 	my $result = try_host('--cpu', $cpu, '--timeout', 3600,
 		"--qemu=-gdb", "--qemu=unix:$dir/gdb,server=on,wait=off",
 		'--qemu=-S', '--append', 'mds=full', '--add', $paths,
-		'--add', $job, '--', 'job', $guests);
+		'--add', $job, '--', 'job', $guests + $lost);
 	waitpid $gdb, 0;
 	my $said = slurp("$dir/result");
 	my $out = $result->{out};
@@ -193,7 +199,12 @@ JOB
 	like $out, qr/^ok 1 - \d+ rounds, 0 surprises.*\n1\.\.1\nfirst 0$/m,
 		'no register of the Guest was changed';
 	my @fatal = $out =~ /^fatal 4 lguest: .*trap (?:8|13) in the Switcher/mg;
-	is scalar @fatal, $guests, "$guests mistakes end $guests Guests";
+	my @gone = $out =~ /^fatal 4 lguest: .*lost in an accident$/mg;
+	# Once CS is fetched, it is the return to the Guest that fails.
+	is scalar(@gone) . ' ' . (@fatal + @gone),
+		($lost ? 2 : 0) . ' ' . ($guests + $lost),
+		"$guests mistakes, and $lost times three accidents in a row, " .
+		'end as many Guests';
 	like $out, qr/^ok 1 - 5 rounds, 0 surprises.*\n1\.\.1\nlast 0$/m,
 		'... and the next one runs';
 	like $out, qr/^machines 0$/m, 'nothing is left';
