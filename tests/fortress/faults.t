@@ -266,7 +266,7 @@ none_left
 
 echo '=== F32'
 guest_runs 'head -c 200000000 /dev/zero | tail -c 100000000 | wc -c; echo survived'
-echo "oom $? $(grep -c survived /tmp/guest)"
+echo "oom $? $(grep -c '^survived' /tmp/guest)"
 guest_runs 'echo c > /proc/sysrq-trigger; echo went on'
 echo "crash $?"
 : > /tmp/guest
