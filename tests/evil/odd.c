@@ -1039,24 +1039,6 @@ static int threads_of(pid_t pid, pid_t *tids, int most)
 
 #define DEBUGREG(n) (offsetof(struct user, u_debugreg) + 8 * (n))
 
-/* Does a SIGTRAP wait for this thread? */
-static int trap_pending(pid_t tid)
-{
-	char path[64], line[128];
-	unsigned long long set, all = 0;
-	FILE *f;
-
-	sprintf(path, "/proc/%d/status", tid);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigPnd: %llx", &set) == 1 ||
-		    sscanf(line, "ShdPnd: %llx", &set) == 1)
-			all |= set;
-	if (f)
-		fclose(f);
-	return all >> (SIGTRAP - 1) & 1;
-}
-
 /* One visit: stop it, look at all it has, step, watch, let it go on. */
 static int visit(pid_t tid, int round)
 {
@@ -1094,7 +1076,7 @@ static int visit(pid_t tid, int round)
 	}
 	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(7), 0);
 	/* A trap that is still under way would kill who is not traced. */
-	while (trap_pending(tid)) {
+	for (int quiet = 0; quiet < 2; ) {
 		if (ptrace(PTRACE_CONT, tid, NULL, signal))
 			return 1;
 		usleep(2000);
@@ -1103,9 +1085,12 @@ static int visit(pid_t tid, int round)
 		    !WIFSTOPPED(status))
 			return 1;
 		signal = 0;
-		if (status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP &&
-		    WSTOPSIG(status) != (SIGTRAP | 0x80))
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			quiet++;
+		else if (WSTOPSIG(status) != SIGTRAP)
 			signal = WSTOPSIG(status);
+		else
+			quiet = 0;
 	}
 	ptrace(PTRACE_DETACH, tid, NULL, signal);
 	return 1;
