@@ -1040,58 +1040,95 @@ static int threads_of(pid_t pid, pid_t *tids, int most)
 
 #define DEBUGREG(n) (offsetof(struct user, u_debugreg) + 8 * (n))
 
-/* One visit: stop it, look at all it has, step, watch, let it go on. */
+/* Is a SIGTRAP waiting for this thread, which is stopped? */
+static bool trap_waits(pid_t tid)
+{
+	unsigned long long set, waiting = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	sprintf(path, "/proc/%d/status", tid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "SigPnd: %llx", &set) == 1 ||
+		    sscanf(line, "ShdPnd: %llx", &set) == 1)
+			waiting |= set;
+	if (f)
+		fclose(f);
+	return waiting >> (SIGTRAP - 1) & 1;
+}
+
+static int traps, late_traps;	/* that were seen, and that came after all */
+static int codes[8];		/* how many, by their si_code */
+
+/* Let it go on for a moment. Which signal would it get? -1: it is gone. */
+static int next_stop(int how, pid_t tid, int signal, useconds_t moment)
+{
+	siginfo_t info;
+	int status;
+
+	if (ptrace(how, tid, NULL, signal))
+		return -1;
+	usleep(moment);
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
+		return -1;
+	if (status >> 16 || WSTOPSIG(status) == (SIGTRAP | 0x80))
+		return 0;
+	if (WSTOPSIG(status) != SIGTRAP)
+		return WSTOPSIG(status);
+	if (!ptrace(PTRACE_GETSIGINFO, tid, NULL, &info))
+		codes[info.si_code & 7]++;
+	traps++;
+	return 0;
+}
+
+/*
+ * One visit: stop it, look at all it has, step, watch, let it go on. A trap
+ * that waits in the thread's queue would kill it when nobody traces it any
+ * more, and a stop by PTRACE_INTERRUPT overtakes what waits there. So it is
+ * taken out of the queue first.
+ *
+ * Either steps or breakpoints: an emulated processor that has both does not
+ * get out of the Host's #DB any more, without any Guest.
+ */
 static int visit(pid_t tid, int round)
 {
 	struct user_regs_struct regs;
 	struct user_fpregs_struct fpregs;
 	int status, signal = 0;
+	bool steps = round & 1;
 
 	if (ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD))
 		return 0;
 	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
 		return 0;
+	if (status >> 16 == 0)
+		signal = WSTOPSIG(status);
 	ptrace(PTRACE_GETREGS, tid, NULL, &regs);
 	ptrace(PTRACE_GETFPREGS, tid, NULL, &fpregs);
 	ptrace(PTRACE_PEEKDATA, tid, regs.rsp, NULL);
 	ptrace(PTRACE_SETFPREGS, tid, NULL, &fpregs);
 	/* A breakpoint on the stack and one that is never hit. */
-	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(0), regs.rsp & -8);
-	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(1), 0x1000);
-	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(7), 0x000f0005 |
-	       (round & 1) << 20);
+	if (!steps) {
+		ptrace(PTRACE_POKEUSER, tid, DEBUGREG(0), regs.rsp & -8);
+		ptrace(PTRACE_POKEUSER, tid, DEBUGREG(1), 0x1000);
+		ptrace(PTRACE_POKEUSER, tid, DEBUGREG(7), 0x000f0005 |
+		       (round & 2) << 19);
+	}
 	for (int i = 0; i < 6; i++) {
-		if (ptrace(i & 1 ? PTRACE_SYSCALL : PTRACE_SINGLESTEP, tid,
-			   NULL, signal))
-			break;
-		usleep(3000);
-		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-		if (waitpid(tid, &status, __WALL) != tid ||
-		    !WIFSTOPPED(status))
+		signal = next_stop(steps && i % 2 == 0 ? PTRACE_SINGLESTEP :
+				   PTRACE_SYSCALL, tid, signal, 3000);
+		if (signal < 0)
 			return 1;
-		signal = 0;
-		if (status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP &&
-		    WSTOPSIG(status) != (SIGTRAP | 0x80))
-			signal = WSTOPSIG(status);
 	}
 	ptrace(PTRACE_POKEUSER, tid, DEBUGREG(7), 0);
-	/* A trap that is still under way would kill who is not traced. */
-	for (int quiet = 0; quiet < 2; ) {
-		if (ptrace(PTRACE_CONT, tid, NULL, signal))
+	for (int quiet = 0; quiet < 2 || trap_waits(tid); quiet++) {
+		late_traps += quiet == 2;
+		signal = next_stop(PTRACE_CONT, tid, signal, 2000);
+		if (signal < 0)
 			return 1;
-		usleep(2000);
-		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-		if (waitpid(tid, &status, __WALL) != tid ||
-		    !WIFSTOPPED(status))
-			return 1;
-		signal = 0;
-		if (status >> 16 == PTRACE_EVENT_STOP)
-			quiet++;
-		else if (WSTOPSIG(status) != SIGTRAP)
-			signal = WSTOPSIG(status);
-		else
-			quiet = 0;
 	}
 	ptrace(PTRACE_DETACH, tid, NULL, signal);
 	return 1;
@@ -1111,7 +1148,11 @@ static int trace(double time, pid_t pid)
 		for (int i = 0; i < n; i++)
 			visits += visit(tids[i], visits);
 	}
-	printf("trace: %d visits\n", visits);
+	printf("trace: %d visits, %d traps, %d late, codes", visits, traps,
+	       late_traps);
+	for (int i = 0; i < 8; i++)
+		printf(" %d", codes[i]);
+	printf("\n");
 	return visits == 0;
 }
 
