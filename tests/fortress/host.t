@@ -6,7 +6,8 @@
 # tracers on every symbol of the module. All in one boot of the Host, with a
 # witness Guest and a canary beside them, and nothing may be left of any.
 #
-# CASES='E02 F22' selects.
+# CASES='E02 F22' selects. SAMPLE=1 has micro-Guests where else a Linux works
+# under observation, and for the graph a part of the kernel instead of it all.
 use strict;
 use warnings;
 use FindBin qw($Bin);
@@ -23,7 +24,7 @@ my $seed = $ENV{SEED} // 4_711;
 my $selected = $ENV{CASES} // 'E02 E03 E04 E06 E07 F22';
 my $job = spew(scratch() . '/job', <<'END', 0755);
 #!/bin/sh
-selected=$1 seed=$2
+selected=$1 seed=$2 sample=$3
 cd /tmp
 . /library.sh
 tracing=/sys/kernel/tracing
@@ -64,6 +65,31 @@ finish() {
 		"complaints $(grep -c '^not ok\|^Bail' guest.out)"
 	grep '^not ok\|^Bail\|lguest:' guest.out | head -5
 }
+# A micro-Guest, for 20 s at most.
+briefly() {
+	micro /evil/$1 > micro.out 2>&1 &
+	pid=$!
+	for i in $(seq 200); do
+		kill -0 $pid 2> /dev/null || break
+		sleep 0.1
+	done
+	kill $pid 2> /dev/null
+	wait $pid
+	echo "$1: status $?"
+	grep '^not ok\|^Bail\|^1\.\.\|lguest:' micro.out | head -5
+}
+# What a probe or a tracer has to stand.
+work() {
+	if [ "$sample" ]; then
+		briefly c02-user-calls
+		briefly b14-registers
+	else
+		start 3000
+		finish
+		odd e03_fork_private
+	fi
+	odd e04_munmap
+}
 
 for case in $(odd list); do
 	one $(echo ${case%%_*} | tr e E) "${case#*_}" timeout 120 odd $case
@@ -79,8 +105,14 @@ flags() {	# what the kernel may do with the memory of a Guest
 }
 one E06 'memory is never merged' flags
 
-debugger() {
-	start
+debugger() {	# ... of a process that has nothing to do with Guests, first
+	dd if=/dev/zero of=/dev/null bs=1M 2> /dev/null &
+	dd=$!
+	odd trace 3 $dd
+	kill $dd
+	wait $dd
+	echo "control: status $?"
+	start ${sample:+500}
 	while kill -0 $guest 2> /dev/null; do odd trace 3 $guest; done
 	finish
 }
@@ -121,10 +153,7 @@ probes() {	# probes p|r
 	done
 	echo "probes: $(grep -c . $tracing/kprobe_events) of $(grep -c . wanted)"
 	echo 1 > $tracing/events/odd/enable
-	start 3000
-	finish
-	odd e04_munmap
-	odd e03_fork_private
+	work
 	echo 0 > $tracing/events/odd/enable
 	echo "hit: $(awk '$2 > 0' $tracing/kprobe_profile | grep -c .)"
 	echo > $tracing/kprobe_events
@@ -136,10 +165,7 @@ tracer() {	# tracer NAME
 	echo ':mod:lg' > $tracing/set_ftrace_filter
 	echo "traced: $(grep -c . $tracing/set_ftrace_filter)"
 	echo $1 > $tracing/current_tracer
-	start 3000
-	finish
-	odd e04_munmap
-	odd e03_fork_private
+	work
 	echo "seen: $(grep -c 'run_guest\|handle_exit' $tracing/trace)"
 	echo nop > $tracing/current_tracer
 	echo > $tracing/set_ftrace_filter
@@ -147,13 +173,24 @@ tracer() {	# tracer NAME
 }
 one F22 'function_graph on the module' tracer function_graph
 one F22 'function on the module' tracer function
-everything() {	# the whole kernel, too, for as long as small Guests live
-	echo > $tracing/set_ftrace_filter
+# The kernel, too, for as long as small Guests live: what RUN calls in it,
+# and what interrupts that. Other functions have only the hook.
+everything() {
+	echo vcpu_ioctl > $tracing/set_graph_function
+	if [ "$sample" ]; then
+		echo '*fault*' > $tracing/set_ftrace_filter
+		echo '*irq*' >> $tracing/set_ftrace_filter
+		echo ':mod:lg' >> $tracing/set_ftrace_filter
+	else
+		echo > $tracing/set_ftrace_filter
+	fi
 	echo function_graph > $tracing/current_tracer
-	(micro /evil/c02-user-calls)
-	(micro /evil/b14-registers)
+	briefly c02-user-calls
+	briefly b14-registers
 	echo "seen: $(grep -c 'run_guest\|handle_exit' $tracing/trace)"
 	echo nop > $tracing/current_tracer
+	echo > $tracing/set_ftrace_filter
+	echo > $tracing/set_graph_function
 	echo > $tracing/trace
 }
 one F22 'function_graph on the whole kernel' everything
@@ -162,8 +199,7 @@ events() {	# all tracepoints of exceptions, interrupts, the scheduler, ...
 			mmu_notifier tlb raw_syscalls; do
 		[ ! -e $tracing/events/$e ] || echo 1 > $tracing/events/$e/enable
 	done
-	start 3000
-	finish
+	work
 	echo 0 > $tracing/events/enable
 	echo > $tracing/trace
 }
@@ -174,7 +210,8 @@ END
 
 my $result = try_host('--with-guest', '--smp', 2, '--memory', 1024,
 	'--timeout', 2400, @in_guest, '--add', "$odd:/odd",
-	library('beside'), '--add', $job, '--', 'job', $selected, $seed);
+	library('beside'), '--add', $job, '--', 'job', $selected, $seed,
+	$ENV{SAMPLE} // '');
 (my $text = $result->{out}) =~ tr/\r//d;
 spew($ENV{FORTRESS_LOG}, $text) if $ENV{FORTRESS_LOG};
 is $result->{status}, 0, 'the Host goes through all of it';
@@ -203,7 +240,9 @@ sub check {
 	push @wrong, "status $status" if $status;
 	push @wrong, $1 while $text =~ /^(not ok .*|Bail out!.*)$/mg;
 	push @wrong, 'it says nothing'
-		if $text !~ /^ok |^guest: |^\w+ \d+ core/m;
+		if $text !~ /^ok |^guest: |^\w+ \d+ core|^[bc]\d\d-/m;
+	push @wrong, $1 while $text =~
+		/^([bc]\d\d-\S+: status (?!0$|143$).*)$/mg;
 	push @wrong, "$lines lines in the log in $took ms"
 		if $lines > 10 * (1 + $took / 1000);
 	push @wrong, 'the Guest did not go on' if $text =~ /^guest: /m &&
@@ -212,8 +251,8 @@ sub check {
 	ok !@wrong, "$case $name" or diag(join("\n", @wrong, '', $text));
 	$passed{$case}++ unless @wrong;
 	note("$took ms");
-	note($_) for $text =~ /^((?:probes|traced|seen|hit|not\ probed|perf|
-				    trace|merged|VmFlags).*)$/mgx;
+	note($_) for $text =~ /^((?:probes|traced|seen|hit|not\ probed|[bc]\d\d-|perf|
+				    trace|control|merged|VmFlags).*)$/mgx;
 }
 
 # What some of them must have found.
@@ -243,8 +282,10 @@ sub special {
 		my ($n) = $text =~ /^seen: (\d+)$/m;
 		push @wrong, 'the tracer has seen nothing' unless $n;
 	} elsif ($name =~ /debugger/) {
-		my ($n) = $text =~ /^trace: (\d+) visits$/m;
-		push @wrong, 'no visits' unless $n;
+		push @wrong, 'no visits' unless
+			$text =~ /^control.*^trace: [1-9]\d* visits/ms;
+		push @wrong, 'an ordinary process does not live through it'
+			unless $text =~ /^control: status 143$/m;
 	} elsif ($name =~ /samples/) {
 		push @wrong, 'no samples' unless
 			$text =~ /^perf: [1-9]\d* ns sampled, [1-9]/m;
