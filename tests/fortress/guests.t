@@ -289,6 +289,7 @@ sub check_reasons {
 		'reserved bit in a shadow table at' => 'it would be our mistake',
 		'trap %llu in the Switcher' => 'it would be our mistake',
 		'its registers were lost in an accident' => 'in accidents.t',
+		'a page table is read-only' => 'host.t: no Guest can',
 		'out of memory for page tables' => 'allocations.t sees it',
 		'the Launcher has made itself an LDT' => 'no Guest can',
 		'it was shut down' => 'the Guest wants it',
