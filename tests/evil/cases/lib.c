@@ -223,8 +223,13 @@ void *user_code(u64 address, const void *code, u64 length)
 	return to;
 }
 
+/*
+ * As a kernel does, not to be interrupted from here to LHCALL_IRET: an
+ * interrupt would save itself in "caught", and resume() never go on.
+ */
 static int run_at(u64 cs, u64 rip, u64 rsp, u64 rflags)
 {
+	shared.vif = 0;
 	caught.cs = cs;
 	caught.rip = rip;
 	caught.rsp = rsp;
