@@ -28,10 +28,9 @@ LAUNCHER_CFLAGS := -O2 -gdwarf-4 -std=c11 -Wall -Wextra -Werror -Ihost/include
 LAUNCHER_LIBS := -lz -llzma -lzstd -llz4 -lbz2 -lpthread
 
 # Of the fortress `make test` runs a sample. Not in it: allocations.t, which needs
-# the debug Host, and host.t, whose tracers (F22) have panicked the Host once in
-# two runs, for a reason that is not known yet.
+# the debug Host.
 TESTS ?= $(sort $(wildcard tests/*.t)) \
-	$(sort $(filter-out %/allocations.t %/host.t,$(wildcard tests/fortress/*.t)))
+	$(sort $(filter-out %/allocations.t,$(wildcard tests/fortress/*.t)))
 
 # --- The code -----------------------------------------------------------------
 
@@ -130,11 +129,11 @@ test: packages-test
 	SAMPLE=1 prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-fortress	all of tests/fortress, in hours; ends with a table
-# (allocations.t is not complete: it would only use up its time.)
-FORTRESS ?= $(sort $(filter-out %/allocations.t,$(wildcard tests/fortress/*.t)))
+FORTRESS ?= $(sort $(wildcard tests/fortress/*.t))
 .PHONY: test-fortress
 test-fortress: packages-test
 	$(STOCK_ALL)
+	$(MAKE) module-debug
 	build/kernel-guest small
 	tests/fortress/table $(FORTRESS)
 
@@ -146,7 +145,7 @@ test-fortress: packages-test
 # random operations a tenth; what is in the environment goes first.
 DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
 	tests/tangle.t tests/fortress/bounds.t tests/fortress/accidents.t,\
-	$(TESTS))
+	$(TESTS)) tests/fortress/allocations.t
 .PHONY: test-debug
 test-debug: packages-test
 	$(STOCK_ALL)

@@ -3,8 +3,13 @@
 # The Host's side of a Guest, groups E and F22 of the cases: Launchers that
 # give odd memory, take it away, fork and become other programs while their
 # Guest runs; debuggers, core dumps, samplers, breakpoints, probes and
-# tracers on every symbol of the module. All in one boot of the Host, with a
-# witness Guest and a canary beside them, and nothing may be left of any.
+# tracers on every symbol of the module. With a witness Guest and a canary
+# beside them, and nothing may be left of any.
+#
+# Probes and tracers write into the Host's code while it runs. With a thread of
+# its own for each CPU QEMU 7.2 does not stand that: also without lguest, with
+# probes on read() and write() and four of dd, the kernel jumps to address 0
+# within a minute. So F22 has a Host with one CPU, and the others one with two.
 #
 # CASES='E02 F22' selects. SAMPLE=1 has micro-Guests where else a Linux works
 # under observation, and for the graph a part of the kernel instead of it all.
@@ -208,27 +213,33 @@ echo 0 > /proc/sys/vm/nr_hugepages
 beside_ends
 END
 
-my $result = try_host('--with-guest', '--smp', 2, '--memory', 1024,
-	'--timeout', 2400, @in_guest, '--add', "$odd:/odd",
-	library('beside'), '--add', $job, '--', 'job', $selected, $seed,
-	$ENV{SAMPLE} // '');
-(my $text = $result->{out}) =~ tr/\r//d;
-spew($ENV{FORTRESS_LOG}, $text) if $ENV{FORTRESS_LOG};
-is $result->{status}, 0, 'the Host goes through all of it';
-
 my (%seen, %passed);
-while ($text =~ /^=== ([EF]\d\d) ([^:\n]*): (\d+) (\d+) (\d+)\n(.*?)(?=^=== |\z)/msg) {
-	check($1, $2, $3, $4, $5, $6);
-}
+live_through(2, grep { !/^F/ } split ' ', $selected);
+live_through(1, grep { /^F/ } split ' ', $selected);
 is $seen{$_} // 0, $seen{$_} || -1, "$_ was run" for split ' ', $selected;
-my ($end) = $text =~ /^=== end \d+\n(.*)/ms;
-beside_is_well($end // '');
 my $runs = 0;
 $runs += $_ for values %seen;
 tell('cases passed', sprintf '%d of %d, in %d runs',
 	scalar(grep { $passed{$_} == $seen{$_} } keys %seen),
 	scalar keys %seen, $runs);
 done_testing;
+
+# These cases, on a Host with so many CPUs.
+sub live_through {
+	my ($cpus, @cases) = @_;
+	return unless @cases;
+	my $result = try_host('--with-guest', '--smp', $cpus, '--memory', 1024,
+		'--timeout', 2400, @in_guest, '--add', "$odd:/odd",
+		library('beside'), '--add', $job, '--', 'job', "@cases", $seed,
+		$ENV{SAMPLE} // '');
+	(my $text = $result->{out}) =~ tr/\r//d;
+	spew("$ENV{FORTRESS_LOG}.$cpus", $text) if $ENV{FORTRESS_LOG};
+	is $result->{status}, 0, "the Host goes through @cases";
+	check($1, $2, $3, $4, $5, $6) while $text =~
+		/^=== ([EF]\d\d) ([^:\n]*): (\d+) (\d+) (\d+)\n(.*?)(?=^=== |\z)/msg;
+	my ($end) = $text =~ /^=== end \d+\n(.*)/ms;
+	beside_is_well($end // '');
+}
 
 sub check {
 	my ($case, $name, $status, $took, $lines, $text) = @_;
