@@ -66,7 +66,7 @@ held from
 echo 0 > /proc/sys/kernel/panic_on_warn
 part load shortage load /lg.ko $stride
 echo '=== load-log'
-dmesg -c | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|leak' |
+dmesg -c | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|suspected memory leaks' |
 	grep -v 'WARNING: .* jump_label_module_notify' || echo clean
 echo 1 > /proc/sys/kernel/panic_on_warn
 
@@ -109,7 +109,7 @@ scan
 cat $leaks | head -60
 echo '=== log'
 rmmod lg && echo unloaded
-dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|leak' || echo clean
+dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup|Bad page|suspected memory leaks' || echo clean
 END
 
 my $result = try_host('--debug-host', '--memory', 512, '--timeout', 1800,
