@@ -12,17 +12,14 @@
 void run(void)
 {
 	u64 count = option("full", 0) ? 100000 : 20000;
-	u64 *pud = page(), *pmd = page(), *pt = page(), *target = page();
+	u64 *pt = page(), *target = page();
 	u64 i, r, bad = 0;
 
 	/* One table of each level is enough for the Guest. */
 	*target = 11;
-	for (i = 0; i < 512; i++) {
-		pud[i] = PHYS(pmd) | P | RW | US;
-		pmd[i] = PHYS(pt) | P | RW | US;
+	for (i = 0; i < 512; i++)
 		pt[i] = PHYS(target) | P | RW | US;
-	}
-	root[0] = PHYS(pud) | P | RW | US;
+	root[0] = regions_of(pt);
 	root[1] = root[0];
 	root[300] = root[0];
 	flush();

@@ -12,15 +12,12 @@
 
 void run(void)
 {
-	u64 *pud = page(), *pmd = page(), *pt = page();
+	u64 *pt = page();
 	u64 i, sum = 0, regions = option("full", 0) ? 8000 : 4000;
 
-	for (i = 0; i < 512; i++) {
-		pud[i] = PHYS(pmd) | P | RW | US;
-		pmd[i] = PHYS(pt) | P | RW | US;
+	for (i = 0; i < 512; i++)
 		pt[i] = (4 * MEG + i * PAGE) | P | RW | US | ACCESSED | DIRTY;
-	}
-	root[0] = PHYS(pud) | P | RW | US;
+	root[0] = regions_of(pt);
 	root[1] = root[0];
 	/* use all of the memory, the devices' too */
 	kernel_pmd[16] = 32 * MEG | P | RW | PS;

@@ -213,6 +213,18 @@ void map(u64 address, u64 gpa, u64 flags)
 	*entry(address, 1) = gpa | flags | P;
 }
 
+u64 regions_of(const u64 *pt)
+{
+	u64 *pud = page(), *pmd = page();
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		pud[i] = PHYS(pmd) | P | RW | US;
+		pmd[i] = PHYS(pt) | P | RW | US;
+	}
+	return PHYS(pud) | P | RW | US;
+}
+
 void *user_code(u64 address, const void *code, u64 length)
 {
 	char *to = page();

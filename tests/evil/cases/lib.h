@@ -120,6 +120,8 @@ void *pages(u64 count);
 /* The entry of this level for an address; tables above it are made. */
 u64 *entry(u64 address, int level);
 void map(u64 address, u64 gpa, u64 flags);
+/* An entry for the root: in its 512 GB, each 2 MB show this page table. */
+u64 regions_of(const u64 *pt);
 /* A page for the user at this address, with this code in it. */
 void *user_code(u64 address, const void *code, u64 length);
 bool same(const void *a, const void *b, u64 length);

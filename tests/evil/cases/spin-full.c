@@ -9,16 +9,13 @@
 
 void run(void)
 {
-	u64 *pud = page(), *pmd = page(), *pt = page(), *target = page();
+	u64 *pt = page(), *target = page(), regions = regions_of(pt);
 	u64 i;
 
-	for (i = 0; i < 512; i++) {
-		pud[i] = PHYS(pmd) | P | RW | US;
-		pmd[i] = PHYS(pt) | P | RW | US;
+	for (i = 0; i < 512; i++)
 		pt[i] = PHYS(target) | P | RW | US | ACCESSED | DIRTY;
-	}
 	for (i = 0; i < 128; i++)
-		root[i] = PHYS(pud) | P | RW | US;
+		root[i] = regions;
 	flush();
 	for (i = 0; i < 10000; i++)
 		(void)*(volatile u8 *)(AT + i * 2 * MEG);
