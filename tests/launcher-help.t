@@ -102,6 +102,12 @@ my @wrong = (
 	['run --vcpus two', qr/not a number of processors/],
 	['run --vcpus 1x', qr/not a number of processors/],
 	['run --console stdout', qr/must be stdio or none/],
+	['run --console to=stdout', qr/must be stdio or none/],
+	['run --console to', qr/must be stdio or none|'to' needs a value/],
+	['run --console stdio,frob=1', qr/'frob=1' is not known/],
+	['run --console stdio,', qr/'' is not known/],
+	['run --console stdio,to=stdio', qr/'to' is there twice/],
+	['run --console to=stdio,,', qr/must be stdio or none/],
 	['run --kernel /nonexistent', qr{^lguest: /nonexistent: cannot open: No such file}],
 );
 for (@wrong) {
