@@ -115,6 +115,44 @@ for (@wrong) {
 	says($words, "\$L $words", 2, $none, qr/\A(?=lguest: [^\n]*\n\z).*$err/s);
 }
 
+# --- A file with options -----------------------------------------------------------
+
+sub config {
+	my ($text) = @_;
+	open my $out, '>', "$dir/config" or die "config: $!";
+	print $out $text;
+	close $out;
+	return "run --config $dir/config";
+}
+my @configs = (
+	['{"kernel": "/nonexistent"}', qr{/nonexistent: cannot open}],
+	['{"kernel": "/nonexistent", "memory": "31M"}', qr/at least 32M/],
+	['{"memory": "64M", "kernel": ["/one", "/nonexistent"], "vcpus": 1}', qr{/nonexistent: cannot}],
+	['{"vcpus": 2}', qr/more than 1 vCPU is not possible yet/],
+	['{"memory": 67108864}', qr/'memory' is not a number/],
+	['{"console": ["stdio", "stdio", "stdout"]}', qr/must be stdio or none/],
+	['{"stats": "yes"}', qr/'stats' must be true or false/],
+	['{"kernel": {"path": "x"}}', qr/'kernel' must be a string/],
+	['{"kernel": [["x"]]}', qr/'kernel' must be a string/],
+	['{"kernel": null}', qr/'kernel' must be a string/],
+	['{"frob": "x"}', qr/there is no option 'frob'/],
+	['{"config": "x"}', qr/there is no option 'config'/],
+	['{"kernel": "a", "kernel": "b"}', qr/config:1: dup/],
+	["{\n\n\"kernel\": }", qr/config:3: /],
+	['["kernel"]', qr/config:1: is not an object/],
+	['', qr/config:1: /],
+	['{"kernel": "a\u0000b"}', qr/config:1: /],
+	['{"stats": false, "dry-run": true}', qr/which --kernel\?/],
+);
+for (@configs) {
+	my ($text, $err) = @$_;
+	says("config $text", '$L ' . config($text), 2, $none, qr/\A(?=lguest: [^\n]*\n\z).*$err/s);
+}
+says('no such config', "\$L run --config $dir/none", 2, $none, qr/none:-1: unable to open/);
+says('two configs', '$L ' . config('{}') . " --config $dir/config", 2, $none, qr/there is one already/);
+says('what comes later wins', '$L ' . config('{"kernel": "/one"}') . ' --kernel /nonexistent', 2, $none,
+     qr{/nonexistent: cannot open});
+
 # --- Other trouble ---------------------------------------------------------------------
 
 says('help to a full disk', '$L --help >/dev/full', 1, $none,

@@ -14,83 +14,17 @@ use warnings;
 no warnings 'portable';
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
-use File::Temp qw(tempdir);
+use lib dirname(abs_path(__FILE__));
+use Fake;
 use IO::Poll qw(POLLIN);
 use POSIX qw(:sys_wait_h :termios_h setsid);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-# Whoever runs us in the background may ignore some of them.
-$SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);
-
-my $top = abs_path(dirname(__FILE__) . '/..');
-my $lguest = $ENV{LGUEST} // "$top/host/launcher/lguest";
-die "$lguest is missing: run make launcher\n" if !-x $lguest;
-my $dir = tempdir(CLEANUP => 1);
-my $fake = "$dir/fake-module.so";
-system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-       "$top/tests/launcher/fake-module.c", '-ldl') == 0
-	or die "cannot compile the fake module\n";
-
-my $kernel = "$dir/vmlinux";
-{
-	my $virt = 0xffffffff81000000;
-	my $note = pack('V3a8Q<3', 7, 24, 1, "Lguest\0", 1, $virt, 0x1000000);
-	my $file = pack('a4C4x8v2VQ<3Vv6', "\x7fELF", 2, 1, 1, 0, 2, 62, 1, 0, 64,
-			0, 0, 64, 56, 2, 0, 0, 0) .
-		pack('V2Q<6', 1, 5, 0x1000, $virt, 0x1000000, 4096, 8192, 4096) .
-		pack('V2Q<6', 4, 4, 0x2000, 0, 0, length $note, length $note, 4);
-	$file .= "\0" x (0x1000 - length $file) . "\xf4" x 4096 . $note;
-	open my $out, '>:raw', $kernel or die "$kernel: $!";
-	print $out $file;
-	close $out;
-}
+my $dir = fake_dir();
+$ENV{XDG_RUNTIME_DIR} = $dir;
 
 # --- Running ----------------------------------------------------------------------
-
-# Starts the Launcher; the hash gives what it is connected with.
-sub start {
-	my (%o) = @_;
-	unlink "$dir/out", "$dir/err";
-	my $pid = fork // die "fork: $!";
-	return $pid if $pid;
-	$o{setup}->() if $o{setup};
-	open STDIN, '<', $o{stdin} // '/dev/null' if !ref $o{stdin};
-	open STDIN, '<&', $o{stdin} if ref $o{stdin};
-	open STDOUT, '>', $o{stdout} // "$dir/out" if !ref $o{stdout};
-	open STDOUT, '>&', $o{stdout} if ref $o{stdout};
-	open STDERR, '>', "$dir/err";
-	$ENV{SCENARIO} = $o{guest};
-	$ENV{FAIL} = $o{fail} if $o{fail};
-	$ENV{SEED} = $o{seed} if $o{seed};
-	$ENV{LD_PRELOAD} = $fake;
-	$ENV{ASAN_OPTIONS} = 'verify_asan_link_order=0';
-	exec $lguest, 'run', '--kernel', $kernel, @{$o{options} // []};
-	die "exec: $!";
-}
-
-# Waits; the status (negative: died of that signal), or undef after @limit.
-sub finish {
-	my ($pid, $limit) = @_;
-	my $end = time + ($limit // 60);
-	while (waitpid($pid, WNOHANG) == 0) {
-		if (time > $end) {
-			kill 'KILL', $pid;
-			waitpid $pid, 0;
-			return undef;
-		}
-		sleep .01;
-	}
-	return $? & 127 ? -($? & 127) : $? >> 8;
-}
-
-sub slurp {
-	open my $in, '<', shift or return '';
-	local $/;
-	my $text = <$in> // '';
-	$text =~ s/^==\d+==WARNING: ASan doesn't fully support.*\n//m;
-	return $text;
-}
 
 sub ends {
 	my ($what, $status, $out, $err, @how) = @_;
@@ -102,14 +36,6 @@ sub ends {
 }
 
 my $none = qr/\A\z/;
-
-# Until the file @name holds something that matches.
-sub wait_for {
-	my ($name, $what) = @_;
-	my $end = time + 20;
-	sleep .01 while slurp("$dir/$name") !~ $what && time < $end;
-	return slurp("$dir/$name") =~ $what;
-}
 
 # --- Endings -------------------------------------------------------------------------
 

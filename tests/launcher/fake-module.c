@@ -266,6 +266,7 @@ static void dies(void)
 static void confuses(void) { leave(77); }
 static void fails(void) { fail_run(EPERM); }
 static void sleeps(void) { print("asleep\n"); for (;;) halt(0, -1); }
+static void ticks(void) { for (;;) { print("tick\n"); halt(0, 20); } }
 static void prints_a_lot(void)
 {
 	char text[1001];
@@ -592,6 +593,7 @@ static const struct scenario {
 	{ "echoes", echoes }, { "spells", spells }, { "measures", measures },
 	{ "lies", lies }, { "odd", is_odd }, { "mad", is_mad },
 	{ "prints-a-lot", prints_a_lot }, { "breaks", breaks },
+	{ "ticks", ticks },
 };
 
 static void begin(void)
