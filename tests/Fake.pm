@@ -49,8 +49,9 @@ sub fake_dir {
 }
 
 # Starts the Launcher. guest: the function; options: of lguest run; stdin, stdout:
-# files or handles; fail: the call that fails; seed; setup: code for the child; as:
-# what the files with its output are called.
+# files or handles; fail: the call that fails; seed; setup: code for the child, where
+# PRELOAD_FIRST in the environment is one more library; as: what the files with its
+# output are called.
 sub start {
 	my (%o) = @_;
 	my $as = $o{as} ? "$o{as}." : '';
@@ -67,7 +68,7 @@ sub start {
 	$ENV{SCENARIO} = $o{guest};
 	$ENV{FAIL} = $o{fail} if $o{fail};
 	$ENV{SEED} = $o{seed} if $o{seed};
-	$ENV{LD_PRELOAD} = $fake;
+	$ENV{LD_PRELOAD} = join ' ', delete $ENV{PRELOAD_FIRST} // (), $fake;
 	$ENV{ASAN_OPTIONS} = 'verify_asan_link_order=0';
 	exec $LGUEST, 'run', '--kernel', $kernel, @{$o{options} // []};
 	die "exec: $!";
