@@ -42,7 +42,7 @@ all: module launcher
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs bench lint book clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+	test-bochs bench lint book uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -100,7 +100,7 @@ kernel: packages-run
 
 # --- Running and testing --------------------------------------------------------
 
-PACKAGES := $(addprefix packages-,run test bochs lint book)
+PACKAGES := $(addprefix packages-,run test bochs lint book deb)
 .PHONY: $(PACKAGES)
 $(PACKAGES): packages-%:
 	build/packages $*
@@ -178,6 +178,60 @@ lint: packages-lint
 .PHONY: book
 book: packages-book
 	book/make $(QUEST)
+
+# --- Installing -----------------------------------------------------------------
+
+VERSION := $(shell sed -n 's/^\#define LGUEST_RELEASE.*"\(.*\)"$$/\1/p' \
+	quest/4-launcher/command.nw)
+PREFIX ?= /usr/local
+SHARE := $(DESTDIR)$(PREFIX)/share
+SOURCE ?= /usr/src/lguest-$(VERSION)
+
+## install		the Launcher, its manual, udev's rule; DESTDIR, PREFIX
+.PHONY: install
+install: launcher
+	install -D -m 755 host/launcher/lguest $(DESTDIR)$(PREFIX)/bin/lguest
+	install -D -m 644 host/launcher/lguest.1 $(SHARE)/man/man1/lguest.1
+	install -D -m 644 build/install/completion.bash \
+		$(SHARE)/bash-completion/completions/lguest
+	install -D -m 644 build/install/lguest.rules \
+		$(DESTDIR)/usr/lib/udev/rules.d/60-lguest.rules
+	install -D -m 644 build/install/lguest.sysusers \
+		$(DESTDIR)/usr/lib/sysusers.d/lguest.conf
+
+## uninstall	take that away again
+.PHONY: uninstall
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/lguest $(SHARE)/man/man1/lguest.1 \
+		$(SHARE)/bash-completion/completions/lguest \
+		$(DESTDIR)/usr/lib/udev/rules.d/60-lguest.rules \
+		$(DESTDIR)/usr/lib/sysusers.d/lguest.conf
+
+# the module's source, as DKMS wants it
+.PHONY: install-source
+install-source: tangle
+	mkdir -p $(SOURCE)/host/include/lguest $(SOURCE)/switcher
+	install -m 644 host/Kbuild $(filter host/%.c host/%.h host/%.S,\
+		$(filter-out host/launcher/% host/include/%,$(TANGLED))) \
+		$(SOURCE)/host
+	install -m 644 host/include/lguest/* $(SOURCE)/host/include/lguest
+	install -m 644 switcher/*.[chS] $(SOURCE)/switcher
+
+## dkms		the module for each kernel of this machine, through DKMS
+.PHONY: dkms
+dkms: install-source
+	sed 's/#MODULE_VERSION#/$(VERSION)/' build/install/dkms.conf \
+		> $(SOURCE)/dkms.conf
+	dkms install --force lguest/$(VERSION)
+
+## deb		build/out/deb: packages of the Launcher and of the module
+.PHONY: deb
+deb: packages-deb
+	rm -rf build/out/deb
+	debian/rules clean
+	debian/rules binary
+	debian/rules clean
+	@ls build/out/deb/*.deb
 
 # --- Housekeeping -----------------------------------------------------------------
 
