@@ -22,6 +22,7 @@ seed=$1
 
 # Once for the caches that stay.
 (linux 'random-memory 2000') > /tmp/first 2>&1
+forget_unreferenced
 before=$(free_memory)
 
 echo '=== kill'
@@ -70,6 +71,7 @@ cat $stats
 after=$(free_memory)
 echo "memory: $before $after"
 rmmod lg && echo 'unloaded'
+unreferenced
 echo '=== log'
 complaints
 END
@@ -102,10 +104,7 @@ programs_of('bounce', $part{bounce} // '', 4);
 like $part{after} // '', qr/^machines 0$/m, 'no machine is left';
 like $part{after} // '', qr/^(pinned|frames) 0$/m, '... nor a page of its memory';
 like $part{after} // '', qr/^shadow_pages 0$/m, '... nor a shadow page';
-my ($before, $after) = $text =~ /^memory: (\d+) (\d+)/m;
-cmp_ok $after // 0, '>', ($before // 1) - 4096,
-	'the memory is back (less than 4 MB are missing)';
-note(sprintf '%d kB free before, %d after', $before // 0, $after // 0);
+memory_is_back($part{after} // '', 4096);
 like $part{after} // '', qr/^unloaded$/m, 'the module goes';
 is $part{log} // '', "clean\n", 'nothing in the log of the Host';
 diag(substr $text, -4000) unless Test::More->builder->is_passing;

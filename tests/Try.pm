@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw($TOP boot try_host try_guest try_native programs evil
-		 evil_user cases library beside_is_well repeat_tap tell scratch
+		 evil_user cases library beside_is_well memory_is_back repeat_tap tell scratch
 		 slurp spew need);
 our $TOP = abs_path(dirname(__FILE__) . '/..');
 
@@ -116,6 +116,22 @@ sub beside_is_well {
 	like $text, qr/^frames 0$/m, '... nor a page of one';
 	like $text, qr/^shadow_pages 0$/m, '... nor a shadow page';
 	like $text, qr/^unloaded$/m, 'the module goes';
+}
+
+# "memory: BEFORE AFTER" of a job, in kB: not more than so much is missing. The debug
+# Host holds freed memory back to see who still uses it; there kmemleak has looked
+# ("unreferenced: N" in the library).
+sub memory_is_back {
+	my ($text, $limit) = @_;
+	my ($before, $after) = $text =~ /^memory: (\d+) (\d+)$/m;
+
+	note(sprintf '%d kB free before, %d after', $before // 0, $after // 0);
+	if (($ENV{LGUEST_HOST} // '') eq 'debug') {
+		like $text, qr/^unreferenced: 0$/m, 'kmemleak finds nothing';
+	} else {
+		cmp_ok $after // 0, '>', ($before // 1e9) - $limit,
+			"the memory is back (less than $limit kB are missing)";
+	}
 }
 
 # Run build/try (or what TRY names in the environment); returns what the

@@ -35,6 +35,24 @@ free_memory() {
 	echo $free
 }
 
+# On a Host that looks for lost memory: what is not referenced any more, by now or
+# since forget_unreferenced. (What is younger than five seconds does not count yet,
+# and what lies in a register now does not the second time.)
+leaks=/sys/kernel/debug/kmemleak
+unreferenced() {
+	[ -e $leaks ] || return 0
+	sleep 6
+	echo scan > $leaks
+	sleep 1
+	echo scan > $leaks
+	cat $leaks
+	echo "unreferenced: $(grep -c '^unreferenced' $leaks)"
+}
+forget_unreferenced() {
+	unreferenced > /dev/null
+	[ ! -e $leaks ] || echo clear > $leaks
+}
+
 random() {	# sets r to a number below $1
 	seed=$(((seed * 1103515245 + 12345) & 0x7fffffff))
 	r=$(((seed >> 8) % $1))
