@@ -132,7 +132,7 @@ done
 echo "ping tap $(ping -A -q -c PINGS 10.9.0.1 | grep transmitted)"
 echo "ping size $(ping -q -c 20 -i 0.1 -s 1472 10.9.0.1 | grep transmitted)"
 echo "ping parts $(ping -q -c 20 -i 0.1 -s 20000 10.9.0.1 | grep transmitted)"
-echo "ping passt $(ping -A -q -c 1000 198.51.100.1 | grep transmitted)"
+echo "ping passt $(ping -A -q -c PINGS 198.51.100.1 | grep transmitted)"
 
 speed() {
 	iperf3 "$@" -t 4 -f m | sed -n 's/.* \([0-9.]* Mbits\/sec\).*receiver.*/\1/p'
@@ -168,7 +168,7 @@ dmesg | grep -iE 'warn|error|virtio_net' | sed 's/^/kernel: /'
 echo end
 poweroff -f
 END
-spew($guest, slurp($guest) =~ s/PINGS/$pings/r, 0755);
+spew($guest, slurp($guest) =~ s/PINGS/$pings/gr, 0755);
 my $users = spew(scratch() . '/passwd', <<'END');
 root:x:0:0:root:/:/bin/sh
 nobody:x:65534:65534:nobody:/:/bin/sh
@@ -221,7 +221,7 @@ like $out, qr/^large 10\.9\.0\.1 good$/m, '8 MB over the tap are what they were'
 like $out, qr/^large 198\.51\.100\.1 good$/m, '8 MB over passt are what they were';
 
 for (['tap', $pings, 'over the tap'], ['size', 20, 'of full size'],
-     ['parts', 20, 'in fragments'], ['passt', 1000, 'over passt'],
+     ['parts', 20, 'in fragments'], ['passt', $pings, 'over passt'],
      ['again', 20, 'after five drivers'], ['still', 20, 'over the tap when passt is dead']) {
 	my ($name, $count, $what) = @$_;
 	like $out, qr/^ping $name $count packets transmitted, $count packets received,/m,
