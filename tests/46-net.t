@@ -13,6 +13,8 @@ use Try;
 
 need('host/lg.ko', 'host/launcher/lguest');
 
+# GUEST_KERNEL=debian tries another kernel than the small one.
+my $kernel = $ENV{GUEST_KERNEL} // 'small';
 my $pings = $ENV{SAMPLE} ? 1000 : 10000;
 
 # The world, its servers, and what the Guest can ask the Host to do.
@@ -65,7 +67,7 @@ httpd -p 10.9.0.254:80 -h /www
 httpd -p 127.0.0.1:80 -h /local
 
 su tester -c "id -u; exec lguest run --kernel /guest/bzImage \
-	--initrd /guest/initrd --memory 128M --net t0 \
+	--initrd /guest/initrd --memory 256M --net t0 \
 	--net user,mac=02:00:00:00:00:07,loopback,tcp=127.0.0.1/2222:80 \
 	--append 'console=hvc0 panic=-1 oops=panic quiet run=/job'" < /dev/null
 echo "status $?"
@@ -177,7 +179,8 @@ END
 chomp(my ($ip, $passt, $iperf) = map { `PATH=\$PATH:/sbin:/usr/sbin; command -v $_` }
 	qw(ip passt iperf3));
 
-my $try = try_host('--timeout', 600, '--with-guest', '--memory', 512,
+my $try = try_host('--timeout', 900, '--with-guest', '--memory', 768,
+	'--guest-kernel', $kernel,
 	(map { ('--module', $_) } qw(tun veth bridge)),
 	'--add-host', $host, '--add-host', $world, '--add-host', "$users:/etc/passwd",
 	'--add-host', "$ip:/real/ip", '--add-host', "$passt:/bin/passt",

@@ -238,6 +238,8 @@ for my $net ('user') {
 	cmp_ok($peak, '<', $sanitized ? 100000 : 4000, '... in little memory');
 }
 
+ends('300 resets in the rain', 'net-resets', 0, qr/\A2850\n\z/, $none, peer => 'flood');
+
 # Lengths that a hostile passt sends
 for my $length (0, 1, 13, 65554, 0x7fffffff, 0x80000000, 0xffffffff) {
 	ends("passt says $length", 'net-unplugged', 0,

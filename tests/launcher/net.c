@@ -10,6 +10,7 @@ GUEST(net_looks); GUEST(net_echo); GUEST(net_evil); GUEST(net_deaf);
 GUEST(net_reboots); GUEST(net_unplugged); GUEST(net_stuck); GUEST(net_small);
 GUEST(net_held); GUEST(net_headless); GUEST(net_plain); GUEST(net_asks);
 GUEST(net_pings); GUEST(net_waits); GUEST(net_drinks); GUEST(net_sums);
+GUEST(net_resets);
 #define MORE_SCENARIOS							\
 	{ "net-looks", net_looks }, { "net-echo", net_echo },		\
 	{ "net-evil", net_evil }, { "net-deaf", net_deaf },		\
@@ -18,7 +19,8 @@ GUEST(net_pings); GUEST(net_waits); GUEST(net_drinks); GUEST(net_sums);
 	{ "net-held", net_held }, { "net-headless", net_headless },	\
 	{ "net-plain", net_plain }, { "net-asks", net_asks },		\
 	{ "net-pings", net_pings }, { "net-waits", net_waits },		\
-	{ "net-drinks", net_drinks }, { "net-sums", net_sums },
+	{ "net-drinks", net_drinks }, { "net-sums", net_sums },		\
+	{ "net-resets", net_resets },
 #include "fake-module.c"
 
 #include <arpa/inet.h>
@@ -403,6 +405,30 @@ static void net_drinks(void)
 	transmit(HEADER + 100);
 	while (count < 100000 && receive(5000) == 1514)
 		count++;
+	print("%d\n", count);
+}
+
+/* The same, with a new driver every few frames; nothing may come twice. */
+static void net_resets(void)
+{
+	uint32_t n, last = 0;
+	int count = 0;
+
+	start_net(MERGE, ROOM, SIZE);
+	fresh(100, 0);
+	transmit(HEADER + 100);
+	for (int i = 0; i < 300; i++) {
+		start_net(i % 3 ? MERGE : usual, ROOM, SIZE - i % 50);
+		for (int k = 0; k < i % 20; k++) {
+			if (receive(5000) != 1514)
+				print("%d: no frame\n", i);
+			memcpy(&n, frame + 14, 4);
+			if (n <= last && last)
+				print("%d: %u after %u\n", i, n, last);
+			last = n;
+			count++;
+		}
+	}
 	print("%d\n", count);
 }
 
