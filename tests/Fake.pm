@@ -16,9 +16,11 @@ use File::Temp qw(tempdir);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw($LGUEST fake_dir start finish slurp wait_for);
+our @EXPORT = qw($LGUEST $GUESTS fake_dir start finish slurp wait_for);
 my $top = abs_path(dirname(__FILE__) . '/..');
 our $LGUEST = $ENV{LGUEST} // "$top/host/launcher/lguest";
+# A file that includes fake-module.c and has more Guests.
+our $GUESTS = 'fake-module.c';
 
 # Whoever runs us in the background may ignore some of them.
 $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);
@@ -32,7 +34,7 @@ sub fake_dir {
 	$dir = tempdir(CLEANUP => 1);
 	$fake = "$dir/fake-module.so";
 	system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-	       "$top/tests/launcher/fake-module.c", '-ldl') == 0
+	       "$top/tests/launcher/$GUESTS", '-ldl') == 0
 		or die "cannot compile the fake module\n";
 	$kernel = "$dir/vmlinux";
 	my $virt = 0xffffffff81000000;
