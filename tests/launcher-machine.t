@@ -78,10 +78,12 @@ e820\ 100000\ 7f00000\ 1\n
 command\ line:\ console=hvc0\ quiet\n
 initrd:\ initrd!\n
 memory\ 8020000\ bus\ 32\n
-device\ 0\ type\ 3\ queues\ 2\n\z/x, $none, guest => 'looks',
+device\ 0\ type\ 3\ queues\ 2\n
+device\ 1\ type\ 4\ queues\ 1\n
+device\ 2\ type\ 5\ queues\ 4\n\z/x, $none, guest => 'looks',
 	     options => ['--append', 'quiet', '--memory', '128M', '--initrd', "$dir/initrd"]);
 	ends('... without a console', 0, qr/command line: \n(?!.*device 0)/s, $none,
-	     guest => 'looks', options => ['--console', 'none']);
+	     guest => 'looks', options => [map { ("--$_", 'none') } qw(console rng balloon)]);
 }
 
 # --- Signals ---------------------------------------------------------------------------
@@ -325,6 +327,7 @@ ends('odd but allowed', 0,
      qr/\Ain one, in pieces, in a table\n@{[join '', map { "$_\n" } 0 .. 23]}still here\n\z/,
      qr/\A(lguest: console 0: [^\n]*\n){4}\z/, guest => 'odd');
 ends("a mad Guest, seed $_", 0, qr/\nsane again\n\z/,
-     qr/\A(lguest: console 0: [^\n]*\n){0,8}\z/, guest => 'mad', seed => $_) for 1 .. 5;
+     qr/\A(lguest: console 0: [^\n]*\n){0,8}\z/, guest => 'mad', seed => $_,
+     options => ['--rng', 'none', '--balloon', 'none']) for 1 .. 5;
 
 done_testing();

@@ -72,7 +72,7 @@ sub start {
 	@ENV{'PEER', 'LOG'} = ($o{peer}, "$dir/log") if $o{peer};
 	$ENV{PATH} = "$dir/peer:$ENV{PATH}" if $o{peer};
 	$ENV{$_} = $o{env}{$_} for keys %{$o{env} // {}};
-	exec $lguest, 'run', '--kernel', $kernel, '--console', 'none',
+	exec $lguest, 'run', '--kernel', $kernel, (map { ("--$_", 'none') } qw(console rng balloon)),
 		(defined $o{net} ? ('--net', $o{net}) : ());
 	die "exec: $!";
 }
