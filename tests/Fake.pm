@@ -25,14 +25,16 @@ $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);
 
 my ($dir, $fake, $kernel);
 
-# A directory for one test, with the library and a kernel of one page in it.
+# A directory for one test, with the library and a kernel of one page in it. The
+# library is made from @source in tests/launcher, which may include the usual one.
 sub fake_dir {
+	my ($source) = @_;
 	return $dir if $dir;
 	die "$LGUEST is missing: run make launcher\n" if !-x $LGUEST;
 	$dir = tempdir(CLEANUP => 1);
 	$fake = "$dir/fake-module.so";
 	system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-	       "$top/tests/launcher/fake-module.c", '-ldl') == 0
+	       "$top/tests/launcher/" . ($source // 'fake-module.c'), '-ldl') == 0
 		or die "cannot compile the fake module\n";
 	$kernel = "$dir/vmlinux";
 	my $virt = 0xffffffff81000000;
