@@ -5,7 +5,8 @@
  * a stack of its own.  So everything in the Launcher can be tested that comes
  * after opening the device, without a module and without an lguest kernel.
  *
- * SCENARIO names the Guest to run; see the table at the end.
+ * SCENARIO names the Guest to run; see the table at the end.  A file that
+ * includes this one can bring MORE_SCENARIOS.
  */
 #define _GNU_SOURCE 1
 #include <asm/bootparam.h>
@@ -125,7 +126,9 @@ static bool halt(unsigned int irq, int ms)
 
 /* --- A virtio driver --------------------------------------------------------- */
 
+#ifndef SIZE
 #define SIZE	8
+#endif
 static struct ring {
 	struct lguest_device *d;
 	unsigned int device, number;
@@ -592,6 +595,9 @@ static const struct scenario {
 	{ "echoes", echoes }, { "spells", spells }, { "measures", measures },
 	{ "lies", lies }, { "odd", is_odd }, { "mad", is_mad },
 	{ "prints-a-lot", prints_a_lot }, { "breaks", breaks },
+#ifdef MORE_SCENARIOS
+	MORE_SCENARIOS
+#endif
 };
 
 static void begin(void)
