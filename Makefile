@@ -25,7 +25,8 @@ CC := gcc
 endif
 # (With DWARF 5, binutils 2.40 mistakes the file of a #line.)
 LAUNCHER_CFLAGS := -O2 -gdwarf-4 -std=c11 -Wall -Wextra -Werror -Ihost/include
-LAUNCHER_LIBS := -lseccomp -lcap-ng -ljansson -lz -llzma -lzstd -llz4 -lbz2 -lpthread
+LAUNCHER_LIBS := -lseccomp -lcap-ng -ljansson -luring -lz -llzma -lzstd -llz4 -lbz2 \
+	-lpthread
 
 # Of the fortress `make test` runs a sample. Not in it: allocations.t, which needs
 # the debug Host.
