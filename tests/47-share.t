@@ -83,7 +83,7 @@ sleep 1
 pidof virtiofsd || echo "no server is left"
 END
 
-my $r = try_host('--with-guest', '--guest-kernel', 'debian', '--smp', 2, '--timeout', 600,
+my $r = try_host('--with-guest', '--guest-kernel', 'debian', '--timeout', 600,
 	'--memory', 700 + 3 * $sample, '--add-guest', $guest, '--add-host', $host,
 	'--add-host', "$TOP/tests/launcher/real-root.sh:/real-root.sh",
 	'--add-host', '/usr/lib/qemu/virtiofsd:/usr/lib/qemu/virtiofsd',

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A qcow2 image as a disk of a Guest: the real driver, and qemu-storage-daemon of
-# another user as its back end. A file system is made, filled and checked; a reboot
+# A qcow2 image as a disk of a Guest: the real driver, and qemu-storage-daemon as
+# its back end. A file system is made, filled and checked; a reboot
 # in the middle of writing finds it again; when the daemon is killed, the Guest lives.
 # (Linux's driver knows of no disk that has gone: who reads from it waits.)
 # SAMPLE: how many MB are written.
