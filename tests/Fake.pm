@@ -17,6 +17,7 @@ use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw($LGUEST fake_dir start finish slurp wait_for);
+our @EXPORT_OK = qw(make_kernel make_fake);
 my $top = abs_path(dirname(__FILE__) . '/..');
 our $LGUEST = $ENV{LGUEST} // "$top/host/launcher/lguest";
 
@@ -25,18 +26,9 @@ $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);
 
 my ($dir, $fake, $kernel);
 
-# A directory for one test, with the library and a kernel of one page in it. The
-# library is made from @source in tests/launcher, which may include the usual one.
-sub fake_dir {
-	my ($source) = @_;
-	return $dir if $dir;
-	die "$LGUEST is missing: run make launcher\n" if !-x $LGUEST;
-	$dir = tempdir(CLEANUP => 1);
-	$fake = "$dir/fake-module.so";
-	system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-	       "$top/tests/launcher/" . ($source // 'fake-module.c'), '-ldl') == 0
-		or die "cannot compile the fake module\n";
-	$kernel = "$dir/vmlinux";
+# A kernel of one page that could run, if there were a module.
+sub make_kernel {
+	my ($path) = @_;
 	my $virt = 0xffffffff81000000;
 	my $note = pack('V3a8Q<3', 7, 24, 1, "Lguest\0", 1, $virt, 0x1000000);
 	my $file = pack('a4C4x8v2VQ<3Vv6', "\x7fELF", 2, 1, 1, 0, 2, 62, 1, 0, 64,
@@ -44,9 +36,29 @@ sub fake_dir {
 		pack('V2Q<6', 1, 5, 0x1000, $virt, 0x1000000, 4096, 8192, 4096) .
 		pack('V2Q<6', 4, 4, 0x2000, 0, 0, length $note, length $note, 4);
 	$file .= "\0" x (0x1000 - length $file) . "\xf4" x 4096 . $note;
-	open my $out, '>:raw', $kernel or die "$kernel: $!";
+	open my $out, '>:raw', $path or die "$path: $!";
 	print $out $file;
-	close $out or die "$kernel: $!";
+	close $out or die "$path: $!";
+	return $path;
+}
+
+# The library, made from @source in tests/launcher, which may include the usual one.
+sub make_fake {
+	my ($path, $source) = @_;
+	die "$LGUEST is missing: run make launcher\n" if !-x $LGUEST;
+	system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $path,
+	       "$top/tests/launcher/" . ($source // 'fake-module.c'), '-ldl') == 0
+		or die "cannot compile the fake module\n";
+	return $path;
+}
+
+# A directory for one test, with both of them in it.
+sub fake_dir {
+	my ($source) = @_;
+	return $dir if $dir;
+	$dir = tempdir(CLEANUP => 1);
+	$fake = make_fake("$dir/fake-module.so", $source);
+	$kernel = make_kernel("$dir/vmlinux");
 	return $dir;
 }
 
@@ -92,7 +104,7 @@ sub finish {
 }
 
 sub slurp {
-	open my $in, '<', shift or return '';
+	open my $in, '<:raw', shift or return '';
 	local $/;
 	my $text = <$in> // '';
 	$text =~ s/^==\d+==WARNING: ASan doesn't fully support.*\n//m;

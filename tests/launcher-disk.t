@@ -12,47 +12,21 @@
 
 use strict;
 use warnings;
-no warnings 'portable';
 use Cwd qw(abs_path);
 use Fcntl qw(:DEFAULT :flock);
 use File::Basename qw(dirname);
+use lib dirname(abs_path(__FILE__));
+use Fake qw($LGUEST make_kernel make_fake finish slurp);
 use File::Temp qw(tempdir);
-use POSIX qw(:sys_wait_h);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $top = abs_path(dirname(__FILE__) . '/..');
-my $lguest = $ENV{LGUEST} // "$top/host/launcher/lguest";
-die "$lguest is missing: run make launcher\n" if !-x $lguest;
+# (Where O_DIRECT works, as it may not in /tmp.)
 my $dir = tempdir('lguest-test-XXXXXX', DIR => '/var/tmp', CLEANUP => 1);
-my $fake = "$dir/fake-module.so";
-system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-       "$top/tests/launcher/disk.c", '-ldl') == 0
-	or die "cannot compile the fake module\n";
-
-my $kernel = "$dir/vmlinux";
-{
-	my $virt = 0xffffffff81000000;
-	my $note = pack('V3a8Q<3', 7, 24, 1, "Lguest\0", 1, $virt, 0x1000000);
-	my $file = pack('a4C4x8v2VQ<3Vv6', "\x7fELF", 2, 1, 1, 0, 2, 62, 1, 0, 64,
-			0, 0, 64, 56, 2, 0, 0, 0) .
-		pack('V2Q<6', 1, 5, 0x1000, $virt, 0x1000000, 4096, 8192, 4096) .
-		pack('V2Q<6', 4, 4, 0x2000, 0, 0, length $note, length $note, 4);
-	$file .= "\0" x (0x1000 - length $file) . "\xf4" x 4096 . $note;
-	open my $out, '>:raw', $kernel or die "$kernel: $!";
-	print $out $file;
-	close $out;
-}
+my $fake = make_fake("$dir/fake-module.so", 'disk.c');
+my $kernel = make_kernel("$dir/vmlinux");
 
 # --- Running -----------------------------------------------------------------
-
-sub slurp {
-	open my $in, '<:raw', shift or return '';
-	local $/;
-	my $text = <$in> // '';
-	$text =~ s/^==\d+==WARNING: ASan doesn't fully support.*\n//m;
-	return $text;
-}
 
 # A fresh image of @size bytes, all 0x11.
 sub image {
@@ -78,27 +52,12 @@ sub start {
 	$ENV{ASAN_OPTIONS} = 'verify_asan_link_order=0';
 	$ENV{$_} = $o{env}{$_} for keys %{$o{env} // {}};
 	$ENV{XDG_RUNTIME_DIR} = $dir;
-	my @command = ($lguest, 'run', '--kernel', $kernel, @{$o{options} // []},
+	my @command = ($LGUEST, 'run', '--kernel', $kernel, @{$o{options} // []},
 		       (map { ("--$_", 'none') } qw(console rng balloon)),
 		       map { ('--disk', $_) } ref $disk ? @$disk : $disk);
 	unshift @command, @{$o{under}} if $o{under};
 	exec @command;
 	die "exec: $!";
-}
-
-# Waits; the status (negative: died of that signal), or undef after @limit.
-sub finish {
-	my ($pid, $limit) = @_;
-	my $end = time + ($limit // 90);
-	while (waitpid($pid, WNOHANG) == 0) {
-		if (time > $end) {
-			kill 'KILL', $pid;
-			waitpid $pid, 0;
-			return undef;
-		}
-		sleep .01;
-	}
-	return $? & 127 ? -($? & 127) : $? >> 8;
 }
 
 # Runs a script: it prints these words, and says on standard error what matches.

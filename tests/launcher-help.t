@@ -6,7 +6,10 @@
 
 use strict;
 use warnings;
+use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use lib dirname(abs_path(__FILE__));
+use Fake qw(make_kernel);
 use File::Temp qw(tempdir);
 use Test::More;
 
@@ -160,20 +163,7 @@ says('help to a full disk', '$L --help >/dev/full', 1, $none,
 says('all standard files closed', '$L --help >&- 2>&- <&-', 0, $none, $none);
 
 # A kernel that could run, if there were a module.
-my $good = "$dir/vmlinux";
-{
-	no warnings 'portable';
-	my $virt = 0xffffffff81000000;
-	my $note = pack('V3a8Q<3', 7, 24, 1, "Lguest\0", 1, $virt, 0x1000000);
-	my $file = pack('a4C4x8v2VQ<3Vv6', "\x7fELF", 2, 1, 1, 0, 2, 62, 1, 0, 64,
-			0, 0, 64, 56, 2, 0, 0, 0) .
-		pack('V2Q<6', 1, 5, 0x1000, $virt, 0x1000000, 4096, 8192, 4096) .
-		pack('V2Q<6', 4, 4, 0x2000, 0, 0, length $note, length $note, 4);
-	$file .= "\0" x (0x1000 - length $file) . "\xf4" x 4096 . $note;
-	open my $out, '>:raw', $good or die "$good: $!";
-	print $out $file;
-	close $out;
-}
+my $good = make_kernel("$dir/vmlinux");
 says('a dry run', "\$L run --dry-run --kernel $good", 0, qr/^entry: 0xffffffff81000000$/m, $none);
 says('a dry run to a full disk', "\$L run --dry-run --kernel $good >/dev/full", 1, $none,
      qr/cannot write/);

@@ -12,9 +12,10 @@
 
 use strict;
 use warnings;
-no warnings 'portable';
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use lib dirname(abs_path(__FILE__));
+use Fake qw($LGUEST make_kernel make_fake finish slurp);
 use File::Temp qw(tempdir);
 use POSIX qw(:sys_wait_h);
 use Socket;
@@ -22,41 +23,15 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $top = abs_path(dirname(__FILE__) . '/..');
-my $lguest = $ENV{LGUEST} // "$top/host/launcher/lguest";
-die "$lguest is missing: run make launcher\n" if !-x $lguest;
-my $sanitized = `nm $lguest 2> /dev/null` =~ /__asan_init/;
+my $sanitized = `nm $LGUEST 2> /dev/null` =~ /__asan_init/;
 my $dir = tempdir(CLEANUP => 1);
 chmod 0755, $dir;
-my $fake = "$dir/fake-module.so";
-system('gcc', qw(-O2 -shared -fPIC), "-I$top/host/include", '-o', $fake,
-       "$top/tests/launcher/net.c", '-ldl') == 0
-	or die "cannot compile the fake module\n";
+my $fake = make_fake("$dir/fake-module.so", 'net.c');
+my $kernel = make_kernel("$dir/vmlinux");
 mkdir "$dir/peer";
 symlink "$top/tests/launcher/peer", "$dir/peer/passt";
 
-my $kernel = "$dir/vmlinux";
-{
-	my $virt = 0xffffffff81000000;
-	my $note = pack('V3a8Q<3', 7, 24, 1, "Lguest\0", 1, $virt, 0x1000000);
-	my $file = pack('a4C4x8v2VQ<3Vv6', "\x7fELF", 2, 1, 1, 0, 2, 62, 1, 0, 64,
-			0, 0, 64, 56, 2, 0, 0, 0) .
-		pack('V2Q<6', 1, 5, 0x1000, $virt, 0x1000000, 4096, 8192, 4096) .
-		pack('V2Q<6', 4, 4, 0x2000, 0, 0, length $note, length $note, 4);
-	$file .= "\0" x (0x1000 - length $file) . "\xf4" x 4096 . $note;
-	open my $out, '>:raw', $kernel or die "$kernel: $!";
-	print $out $file;
-	close $out;
-}
-
 # --- Running -----------------------------------------------------------------
-
-sub slurp {
-	open my $in, '<', shift or return '';
-	local $/;
-	my $text = <$in> // '';
-	$text =~ s/^==\d+==WARNING: ASan doesn't fully support.*\n//m;
-	return $text;
-}
 
 sub start {
 	my ($guest, %o) = @_;
@@ -72,24 +47,10 @@ sub start {
 	@ENV{'PEER', 'LOG'} = ($o{peer}, "$dir/log") if $o{peer};
 	$ENV{PATH} = "$dir/peer:$ENV{PATH}" if $o{peer};
 	$ENV{$_} = $o{env}{$_} for keys %{$o{env} // {}};
-	exec $lguest, 'run', '--kernel', $kernel, (map { ("--$_", 'none') } qw(console rng balloon)),
+	$ENV{XDG_RUNTIME_DIR} = $dir;
+	exec $LGUEST, 'run', '--kernel', $kernel, (map { ("--$_", 'none') } qw(console rng balloon)),
 		(defined $o{net} ? ('--net', $o{net}) : ());
 	die "exec: $!";
-}
-
-# Waits; the status (negative: died of that signal), or undef after @limit.
-sub finish {
-	my ($pid, $limit) = @_;
-	my $end = time + ($limit // 120);
-	while (waitpid($pid, WNOHANG) == 0) {
-		if (time > $end) {
-			kill 'KILL', $pid;
-			waitpid $pid, 0;
-			return undef;
-		}
-		sleep .01;
-	}
-	return $? & 127 ? -($? & 127) : $? >> 8;
 }
 
 sub ends {
@@ -228,7 +189,7 @@ for my $net ('user') {
 	my $peak = 0;
 	while (waitpid($pid, WNOHANG) == 0) {
 		my $exe = readlink "/proc/$pid/exe" // '';
-		my $now = $exe eq $lguest ? memory($pid) // 0 : 0;
+		my $now = $exe eq $LGUEST ? memory($pid) // 0 : 0;
 		$peak = $now if $now > $peak;
 		sleep .05;
 	}
