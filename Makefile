@@ -43,7 +43,7 @@ all: module launcher
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs bench lint book uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+	test-bochs fuzz bench lint book uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -162,6 +162,12 @@ test-bochs: packages-bochs
 	$(STOCK_ALL)
 	build/kernel-guest small
 	prove --verbose --timer $(PROVEFLAGS) $(sort $(wildcard tests/bochs/*.t))
+
+## fuzz		fuzzers of what strangers write; FUZZ_SECONDS=60 each
+.PHONY: fuzz
+fuzz: packages-test
+	$(MAKE) tangle
+	prove --verbose --timer tests/fuzz.t
 
 ## bench		count instructions, in a Guest and without lguest
 .PHONY: bench
