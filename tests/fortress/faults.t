@@ -91,7 +91,7 @@ done
 echo "killed $ended"
 
 echo '=== F2'
-for s in ILL TRAP ABRT BUS FPE SEGV SYS XCPU XFSZ VTALRM PROF ALRM USR2 \
+for s in ILL TRAP ABRT BUS FPE SEGV SYS XCPU VTALRM PROF ALRM USR2 \
 		IO PWR STKFLT; do
 	small spin-3
 	until grep -q spinning /tmp/micro; do sleep 0.1; done
@@ -105,7 +105,7 @@ halted() { kill -STOP $guest; sleep 3; kill -CONT $guest; sleep 1; }
 survive F3 halted
 signalled() { kill -$s $guest; usleep 1000; }
 storm() {
-	for s in WINCH CHLD URG CONT USR1 PIPE WINCH CHLD; do
+	for s in WINCH CHLD URG CONT USR1 PIPE XFSZ CHLD; do
 		signalled 2> /dev/null
 	done
 }
@@ -348,7 +348,7 @@ sub says {
 }
 says('F1', "killed at $kills random moments", qr/^killed $kills$/m);
 my %number = (ILL => 4, TRAP => 5, ABRT => 6, BUS => 7, FPE => 8, USR2 => 12,
-	SEGV => 11, ALRM => 14, STKFLT => 16, XCPU => 24, XFSZ => 25,
+	SEGV => 11, ALRM => 14, STKFLT => 16, XCPU => 24,
 	VTALRM => 26, PROF => 27, IO => 29, PWR => 30, SYS => 31);
 says('F2', "ended by SIG$_", qr/^$_ @{[128 + $number{$_}]}$/m)
 	for sort keys %number;
