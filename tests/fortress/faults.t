@@ -187,8 +187,10 @@ survive F20 unplug
 
 pull() {
 	if rmmod lg 2> /dev/null; then
+		# Its machine may be gone, and the process about to be.
+		sleep 1
 		alive && echo 'it went'
-		insmod /lg.ko	# the Guest was just about to end
+		insmod /lg.ko
 	fi
 	sleep 0.2
 }
