@@ -81,8 +81,8 @@ linux() {
 
 # ... and a micro-Guest: its file, and its command line if it has one.
 micro() {
-	exec lguest run --kernel "$1" --memory 32M --console none \
-		--append "${2:-}" < /dev/null
+	exec lguest run --kernel "$1" --memory 32M --console none --rng none \
+		--balloon none --append "${2:-}" < /dev/null
 }
 
 # A canary (an ordinary process) and a witness (an ordinary Guest) live
