@@ -79,10 +79,11 @@ linux() {
 		--initrd /guest/initrd --append "quiet run=\"$1\"" < /dev/null
 }
 
-# ... and a micro-Guest: its file, and its command line if it has one.
+# ... and a micro-Guest: its file, and its command line if it has one. (More
+# options of the Launcher are in $options.)
 micro() {
 	exec lguest run --kernel "$1" --memory 32M --console none --rng none \
-		--balloon none --append "${2:-}" < /dev/null
+		--balloon none ${options:-} --append "${2:-}" < /dev/null
 }
 
 # A canary (an ordinary process) and a witness (an ordinary Guest) live
