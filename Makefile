@@ -127,6 +127,7 @@ try: packages-run
 test: packages-test
 	$(STOCK_ALL)
 	build/kernel-guest small
+	build/kernel-guest debian
 	SAMPLE=1 prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-fortress	all of tests/fortress, in hours; ends with a table
