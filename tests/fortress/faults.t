@@ -305,7 +305,6 @@ rm -f /tmp/launcher /tmp/guest
 echo '=== after'
 cat $stats
 swapoff /dev/vda
-rm -f /run/lguest/*	# of Launchers that were killed
 echo "memory: $before $(free_memory)"
 rmmod lg && echo 'unloaded'
 echo '=== log'
