@@ -415,7 +415,7 @@ sub mode_of {
 }
 
 sub attach {
-	my ($tty) = @_;
+	my ($tty, $where) = @_;
 	my $pid = fork // die "fork: $!";
 	return $pid if $pid;
 	setsid();
@@ -424,7 +424,7 @@ sub attach {
 	open STDIN, '<&', $t;
 	open STDOUT, '>&', $t;
 	open STDERR, '>', "$dir/attach.err";
-	exec $LGUEST, 'attach', $path;
+	exec $LGUEST, 'attach', $where // $path;
 }
 
 # A client that has gone may be there for a moment longer, for the Launcher.
@@ -440,11 +440,20 @@ sub verb {
 }
 
 unlink $path;
-is_deeply([(verb('attach', 'true'))[0, 2]], [2, "lguest: usage: lguest attach PATH\n"],
+is_deeply([(verb('attach', 'true'))[0, 2]], [2, "lguest: usage: lguest attach NAME|PATH\n"],
 	  'attach to nothing');
 is_deeply([(verb("attach $path", 'true'))[0, 2]],
 	  [1, "lguest: cannot attach to $path: No such file or directory\n"], 'attach to nobody');
-is((verb('attach ' . 'x' x 200, 'true'))[0], 1, 'attach to a path that is too long');
+is((verb('attach ./' . 'x' x 200, 'true'))[0], 1, 'attach to a path that is too long');
+like((verb('attach nobody', 'true'))[2], qr/no Guest named nobody is running/, 'attach to a name that nobody has');
+is((verb('attach ' . 'x' x 200, 'true'))[0], 1, '... that nobody can have');
+{
+	my $pid = start(guest => 'spells', options => ['--console', 'null', '--name', 'web']);
+	sleep .3;
+	like((verb('attach web', 'true'))[2], qr/console of web is at no socket; see --console/, '... of a Guest without a socket');
+	kill 'TERM', $pid;
+	finish($pid);
+}
 {
 	my $pid = start(guest => 'spells', at("socket:$path"));
 	client() && sleep .3;
@@ -498,6 +507,27 @@ SKIP: {
 	like(slurp("$dir/attach.err"), qr/the other end has closed\n\z/, '... with a reason');
 	is(mode_of($slave), $before, '... and restores the terminal');
 	ends('power off', $guest, 0, $none, $none);
+	undef $pid;
+
+	# By name, with the size of the window, and with a new one.
+	for my $sizes ([[33, 77]], [[33, 77], [50, 132]]) {
+		$guest = start(guest => 'con-ports', options => \@ports);
+		wait_for('out', qr/met/);
+		my $set = sub { ioctl $slave, 0x5414, pack 'S4', @_, 0, 0 };	# TIOCSWINSZ
+		my ($x, $y);
+		for my $size (@$sizes) {
+			($y, $x) = @$size;
+			$set->($y, $x);
+			$pid //= attach($name, 'web');
+			like(expect($master, qr/console/), qr/console/, 'attach to a Guest by its name') if $y == 33;
+			sleep .5;
+		}
+		my $p = client($port);
+		syswrite $p, '!';
+		ends("... which is told the size of the window, $x by $y", $guest, 0, qr/^0 resize ${x}x$y$/m, $none);
+		is(finish($pid, 10), 0, '... and the end of which ends the visit');
+		undef $pid;
+	}
 }
 
 done_testing();

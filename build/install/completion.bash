@@ -14,6 +14,12 @@ _lguest() {
 	case ${words[1]} in
 	run) ;;
 	help|version|list) return ;;
+	attach)
+		_filedir
+		mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W \
+			"$(lguest list 2> /dev/null | sed '1d; s/ .*//')" -- "$cur")
+		return
+		;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "$(lguest list 2> /dev/null |
 			sed '1d; s/ .*//')" -- "$cur")
