@@ -122,7 +122,10 @@ sub spent {
 # 3 there is no number left for any other, and what is open stays so.
 sub limit_files {
 	my ($pid, $count) = @_;
-	syscall(302, $pid, 7, pack('Q2', $count, 20000), 0) == 0 or die "prlimit: $!";
+	my $limits = "\0" x 16;
+	syscall(302, $pid, 7, 0, $limits) == 0 or die "prlimit: $!";
+	substr $limits, 0, 8, pack 'Q', $count;
+	syscall(302, $pid, 7, $limits, 0) == 0 or die "prlimit: $!";
 }
 
 # Until the file @name holds something that matches.
