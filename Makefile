@@ -128,7 +128,10 @@ test: packages-test
 	$(STOCK_ALL)
 	build/kernel-guest small
 	build/kernel-guest debian
-	SAMPLE=1 prove --verbose --timer $(PROVEFLAGS) $(TESTS)
+	rm -rf tests/fortress/out/cases
+	mkdir -p tests/fortress/out/cases
+	SAMPLE=1 FORTRESS_CASES=$(CURDIR)/tests/fortress/out/cases \
+		prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-fortress	all of tests/fortress, in hours; ends with a table
 FORTRESS ?= $(sort $(wildcard tests/fortress/*.t))
@@ -142,11 +145,12 @@ test-fortress: packages-test
 ## test-debug	the tests on a Host whose kernel checks itself
 # Not there: 90-figures.t and bounds.t count instructions, which are not the
 # stock Host's; accidents.t stops the machine at each of them;
-# launcher-*.t, tangle.t, fuzz.t and packages.t boot no Host. Each test boots an emulator that is
+# launcher-*.t, drivers.t, tangle.t, fuzz.t and packages.t boot no Host. Each test boots an emulator that is
 # several times slower than in `make test`, so hosts are two of the twelve, and
 # random operations a tenth; what is in the environment goes first.
 DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
-	tests/tangle.t tests/fuzz.t tests/packages.t tests/fortress/bounds.t tests/fortress/accidents.t,\
+	tests/tangle.t tests/fuzz.t tests/packages.t tests/fortress/bounds.t tests/fortress/accidents.t \
+	tests/fortress/drivers.t,\
 	$(TESTS)) tests/fortress/allocations.t
 .PHONY: test-debug
 test-debug: packages-test

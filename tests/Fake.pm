@@ -17,7 +17,7 @@ use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw($LGUEST fake_dir start finish slurp wait_for);
-our @EXPORT_OK = qw(make_kernel make_fake);
+our @EXPORT_OK = qw(make_kernel make_fake spent limit_files);
 my $top = abs_path(dirname(__FILE__) . '/..');
 our $LGUEST = $ENV{LGUEST} // "$top/host/launcher/lguest";
 
@@ -109,6 +109,23 @@ sub slurp {
 	my $text = <$in> // '';
 	$text =~ s/^==\d+==WARNING: ASan doesn't fully support.*\n//m;
 	return $text;
+}
+
+# Seconds of processor time that process $pid has used.
+sub spent {
+	my ($pid) = @_;
+	my @stat = split / /, slurp("/proc/$pid/stat") =~ s/.*\) //r;
+	return ($stat[11] + $stat[12]) / POSIX::sysconf(&POSIX::_SC_CLK_TCK);
+}
+
+# How many files process $pid may have open from now on: prlimit(RLIMIT_NOFILE). With
+# 3 there is no number left for any other, and what is open stays so.
+sub limit_files {
+	my ($pid, $count) = @_;
+	my $limits = "\0" x 16;
+	syscall(302, $pid, 7, 0, $limits) == 0 or die "prlimit: $!";
+	substr $limits, 0, 8, pack 'Q', $count;
+	syscall(302, $pid, 7, $limits, 0) == 0 or die "prlimit: $!";
 }
 
 # Until the file @name holds something that matches.

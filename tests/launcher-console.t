@@ -14,7 +14,8 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
-use Fake;
+use Cases;
+use Fake qw(:DEFAULT spent limit_files);
 use IO::Poll qw(POLLIN);
 use IO::Socket::UNIX;
 use JSON::PP qw(decode_json);
@@ -229,6 +230,21 @@ sub memory_of {
 }
 {
 	my $pid = start(guest => 'spells', at("socket:$path"));
+	expect(client(), qr/ready/);		# both threads are there
+	sleep .2;
+	limit_files($pid, 3);
+	my $c = client();
+	sleep .3;
+	my $before = spent($pid);
+	is(expect($c, qr/./, 1), '', 'a client for whom there is no file waits');
+	cmp_ok(spent($pid) - $before, '<', .2, '... and the console does not spin');
+	limit_files($pid, 1000);
+	like(expect($c, qr/ready/), qr/ready/, '... until there is one');
+	syswrite $c, '!';
+	ends('... and then it is a client like any other', $pid, 0, $none, $none);
+}
+{
+	my $pid = start(guest => 'spells', at("socket:$path"));
 	my $c = client();
 	expect($c, qr/ready/);
 	syswrite $c, '123!';
@@ -356,7 +372,7 @@ my @ports = ('--console', "socket:$path", '--port', "org.test.0,to=socket:$port,
 }
 for my $seed (1 .. 4) {
 	my $pid = start(guest => 'con-evil', seed => $seed, options => \@ports);
-	ends("3000 messages that make no sense, seed $seed", $pid, 0, qr/^1 name org.test.0\n1 open 0\nsane again\n\z/m, $none);
+	ends("D18: 3000 messages that make no sense, seed $seed", $pid, 0, qr/^1 name org.test.0\n1 open 0\nsane again\n\z/m, $none);
 }
 {
 	my $pid = start(guest => 'con-deaf', options => \@ports);

@@ -16,6 +16,7 @@ use Cwd qw(abs_path);
 use Fcntl qw(:DEFAULT :flock);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
+use Cases;
 use Fake qw($LGUEST make_kernel make_fake finish slurp);
 use File::Temp qw(tempdir);
 use Test::More;
@@ -162,14 +163,14 @@ sub common {
 
 	# sectors that are not there, and other numbers that lie
 	my $last = 2047;
-	says("$e: beyond the end", $fresh->(), join(';', map { "any 1 $_;any 0 $_ 1" }
+	says("D10: $e, beyond the end", $fresh->(), join(';', map { "any 1 $_;any 0 $_ 1" }
 	     '2048 512', "$last 1024", '0x80000000000000 512', '0x7fffffffffffff 1024',
 	     '0xffffffffffffffff 512', '0xfffffffffffffff8 8192', '0 511', '0 1', '7 513',
 	     '0 1049088'), join ';', ('any 1') x 20);
-	is(slurp("$dir/image"), "\x11" x (1 << 20), "$e: ... nothing has changed, nothing grew");
-	says("$e: nothing to read or write is no error", $fresh->(),
+	is(slurp("$dir/image"), "\x11" x (1 << 20), "D10: $e, nothing has changed, nothing grew");
+	says("D12: $e, nothing to read or write is no error", $fresh->(),
 	     'any 0 5 0 1;any 1 5 0;any 0 2048 0 1;any 0 2049 0 1', 'any 0;any 0;any 0;any 1');
-	says("$e: types that nobody knows", $fresh->(),
+	says("D10: $e, types that nobody knows", $fresh->(),
 	     join(';', map { "any $_ 0 512 1" } 2, 3, 5, 9, 10, 12, 14, 15, 4294967295),
 	     join ';', ('any 2') x 9);
 
@@ -178,7 +179,7 @@ sub common {
 	     [',serial=' . 'n' x 20, 'n' x 20]) {
 		my ($option, $name) = @$_;
 		my $short = substr($name, 0, 1) . 'x' x 23;
-		says("$e: its name$option", $fresh->() . $option,
+		says("D12: $e, its name$option, in buffers of odd sizes", $fresh->() . $option,
 		     'name 20;shape 1;name 20;shape 2;name 24;shape 0;name 1;name 0',
 		     "name 0 ${name}xxxx 21;name 0 ${name}xxxx 21;name 0 ${name}xxxx 21;" .
 		     "name 0 $short 2;name 0 " . 'x' x 24 . ' 1');
@@ -193,17 +194,20 @@ sub common {
 	says("$e: write zeroes, with and without unmap", $fresh->(),
 	     'ranges 13 1 64 8 0;ranges 13 2 80 3 1;read 64 8;read 80 6;read 72 8;read 86 1',
 	     'ranges 0;ranges 0;read 0 00;read 0 00;read 0 11;read 0 11');
-	says("$e: ranges of nothing", $fresh->(),
+	says("D11: $e, ranges of nothing", $fresh->(),
 	     'ranges 13 16 64 0 0;ranges 11 1 2048 0 0;read 64 8', 'ranges 0;ranges 0;read 0 11');
-	says("$e: bad ranges", $fresh->(), join(';',
+	says("D11: $e, bad ranges", $fresh->(), join(';',
 	     '11 1 64 8 1', '11 1 64 8 2', '13 1 64 8 2', '13 1 64 8 0x80000001',
 	     '11 0 0 0 0', '11 17 0 1 0', '13 17 0 1 0', '11 65535 0 1 0', '11 1 2048 1 0',
 	     '11 1 2041 8 0', '13 1 0xffffffffffffffff 1 0', '13 1 0x80000000000000 8 0',
 	     '13 1 0 0xffffffff 0', '13 1 0 2049 0', '13 2 2040 8 0') =~
 	     s/(^|;)/$1ranges /gr, join ';', ('ranges 2') x 4, ('ranges 1') x 11);
-	is(slurp("$dir/image"), "\x11" x (1 << 20), "$e: ... and nothing of them is done");
-	says("$e: a list that is cut off", $fresh->(), 'any 11 0 15;any 13 0 17;any 11 0 8',
-	     'any 1;any 1;any 1');
+	is(slurp("$dir/image"), "\x11" x (1 << 20), "D11: $e, nothing of them is done");
+	says("D11: $e, a list that is cut off", $fresh->(), 'any 11 0 15;any 13 0 17;any 11 0 8;any 11 0 0;any 13 0 0',
+	     'any 1;any 1;any 1;any 1;any 1');
+	says("D11: $e, ranges that overlap", $fresh->(),
+	     "overlaps $_ 8 64 8 0;read 64 15;read 79 1;read 63 1;overlaps $_ 16 64 8 0;read 64 23",
+	     'ranges 0;read 0 00;read 0 11;read 0 11;ranges 0;read 0 00') for 11, 13;
 	says("$e: no discard if it is off", $fresh->() . ',discard=off',
 	     'ranges 11 1 64 8 0;read 64 8;ranges 13 1 64 8 1;read 64 8',
 	     'ranges 2;read 0 11;ranges 0;read 0 00');
@@ -213,22 +217,24 @@ sub common {
 	cmp_ok((stat "$dir/image")[12], '<', $before / 4, '... of the file');
 
 	# read-only
-	says("$e: read-only", image(1 << 20) . ",ro,$e",
+	says("D11: $e, read-only", image(1 << 20) . ",ro,$e",
 	     'read 8 2;write 8 2 0xaa;ranges 11 1 0 8 0;ranges 13 1 0 8 1;flush;read 8 2;name 20',
 	     'read 0 11;write 1;ranges 2;ranges 1;flush 0;read 0 11;name 0 ' . '.' x 20 . 'xxxx 21');
-	is(slurp("$dir/image"), "\x11" x (1 << 20), "$e: ... and nothing is written");
+	is(slurp("$dir/image"), "\x11" x (1 << 20), "D11: $e, read-only, and nothing is written");
 
 	# chains that make no sense
 	my $broken = qr/\A(lguest: disk 0: [^\n]*stopped\n)+\z/;
-	says("$e: no place for a status", $fresh->(), 'chain 0;start -1;chain 3;start -1;read 8 2',
+	says("D12: $e, no place for a status", $fresh->(), 'chain 0;start -1;chain 3;start -1;read 8 2',
 	     'broken;broken;read 0 11', err => qr/\A(lguest: disk 0: queue 0 has a request[^\n]*\n){2}\z/);
-	says("$e: half a header, or none", $fresh->(), 'chain 1;chain 2;read 8 2',
+	says("D12: $e, half a header, or none", $fresh->(), 'chain 1;chain 2;read 8 2',
 	     'chain 1;chain 1;read 0 11');
-	says("$e: 8 GB, and 4 GB for a name", $fresh->(), 'chain 4;chain 5;read 8 2',
-	     'chain 1;chain 0;read 0 11');
+	says("D10: $e, 8 GB to write", $fresh->(), 'chain 4;read 8 2', 'chain 1;read 0 11');
+	says("D12: $e, 4 GB for a name", $fresh->(), 'chain 5;read 8 2;chain 7;start -1;read 8 2',
+	     'chain 0;read 0 11;broken;read 0 11',
+	     err => qr/\Alguest: disk 0: queue 0 has more than 4 GB in a chain; the device is stopped\n\z/);
 	says("$e: data that are the ring", $fresh->(), 'chain 6;start -1;read 8 2',
 	     qr/\A(broken\n)?read 0 11\n\z/, err => qr/\A(lguest: disk 0: [^\n]*\n)?\z/);
-	says("$e: a mad Guest, seed $_", $fresh->(), 'mad 3000;read 2046 1', qr/\Asane again\nread 0 /,
+	says("D10: $e, a mad Guest, seed $_", $fresh->(), 'mad 3000;read 2046 1', qr/\Asane again\nread 0 /,
 	     env => { SEED => $_ }, err => qr/\A(lguest: disk[^\n]*\n){0,12}\z/) for 1 .. 3;
 
 	# what is durable when

@@ -15,6 +15,7 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
+use Cases;
 use Fake qw($LGUEST make_kernel make_fake finish slurp);
 use File::Temp qw(tempdir);
 use POSIX qw(:sys_wait_h);
@@ -138,7 +139,7 @@ ends('a Guest with wishes', 'net-looks', 0,
 like(slurp("$dir/log"), qr/--mtu 1400 --tcp-ports 127.0.0.1\/2222:22,80 --udp-ports 53$/m,
      '... which passt hears of');
 
-ends('frames of all sizes', 'net-echo', 0,
+ends('D13: frames of all sizes, and one in pieces of one byte and of none', 'net-echo', 0,
      qr/\A1009 of 1009 came back\nin pieces: good\n32 at once\n\z/, $none, peer => 'echo');
 like(slurp("$dir/log"), qr/^closed$/m, '... and passt is told to end');
 ends('frames that come in small pieces', 'net-plain', 0, qr/\A-1\nbuffers 1\ndone\n\z/,
@@ -165,24 +166,22 @@ ends('four lives', 'net-reboots', 0, qr/\A(?:type.*\nmac (\S+).*\n)(?:type.*\nma
      $none, peer => 'echo');
 is(() = slurp("$dir/log") =~ /^pid/mg, 1, '... have one address and one passt');
 
-# D13
-ends('24 frames without sense', 'net-evil', 0, qr/\Alast: 100\n-1\n\z/,
+ends('D13: 24 frames without sense', 'net-evil', 0, qr/\Alast: 100\n-1\n\z/,
      qr/\A(lguest:\ net\ 0:\ a\ frame\ [^\n]*;\ it\ is\ dropped\n){7}[^\n]*last\ complaint\)\n
 	lguest:\ net\ 0:\ 24\ frames\ of\ the\ Guest\ were\ dropped[^\n]*\n\z/x, peer => 'echo');
 ends("a mad Guest, seed $_", 'mad', 0, qr/\nsane again\n\z/,
      qr/\A(lguest: net 0: [^\n]*\n){0,9}\z/, peer => 'echo', env => { SEED => $_ }) for 1 .. 5;
 
-# D14
 for my $net ('user') {
 	my $pid = start('net-deaf', net => $net, peer => 'flood');
 	ok(wait_for('out', qr/deaf/), 'a Guest that does not read');
 	sleep .5;
 	my ($before, $begin) = (memory($pid), spent($pid));
 	sleep 2;
-	cmp_ok(memory($pid) - $before, '<', 100, '... costs no memory');
-	cmp_ok(spent($pid) - $begin, '<', .3, '... and no time');
+	cmp_ok(memory($pid) - $before, '<', 100, 'D14: a Guest that does not read costs no memory');
+	cmp_ok(spent($pid) - $begin, '<', .3, 'D14: ... and no time');
 	is(finish($pid), 0, '... and can change its mind');
-	is(slurp("$dir/out"), "deaf\n5000 in order\n", '... and has lost nothing that was held');
+	is(slurp("$dir/out"), "deaf\n5000 in order\n", 'D14: it has lost nothing that was held');
 }
 {
 	my $pid = start('net-drinks', net => 'user', peer => 'flood');
@@ -196,7 +195,7 @@ for my $net ('user') {
 	is($?, 0, '100,000 frames in a row');
 	is(slurp("$dir/out"), "100000\n", '... arrive');
 	note("peak $peak KB");
-	cmp_ok($peak, '<', $sanitized ? 100000 : 4000, '... in little memory');
+	cmp_ok($peak, '<', $sanitized ? 100000 : 4000, 'D14: 100,000 frames in little memory');
 }
 
 ends('300 resets in the rain', 'net-resets', 0, qr/\A2850\n\z/, $none, peer => 'flood');
@@ -309,13 +308,13 @@ SKIP: {
 
 	sub counter { return 0 + slurp("/sys/class/net/t0/statistics/$_[0]") }
 	my $before = counter('rx_packets');
-	ends('24 frames without sense', 'net-evil', 0, qr/\Alast: 0\n-1\n\z/,
+	ends('D13: 24 frames without sense for a tap', 'net-evil', 0, qr/\Alast: 0\n-1\n\z/,
 	     qr/net 0: 24 frames of the Guest were dropped/, net => 't0');
-	is(counter('rx_packets') - $before, 1, '... do not reach the tap');
+	is(counter('rx_packets') - $before, 1, 'D13: they do not reach the tap');
 	ends("a mad Guest, seed $_", 'mad', 0, qr/\nsane again\n\z/,
 	     qr/\A(lguest: net 0: [^\n]*\n){0,9}\z/, net => 't0', env => { SEED => $_ }) for 1 .. 3;
 
-	# D14: the Host sends, the Guest has no buffers
+	# The Host sends, the Guest has no buffers
 	$pid = start('net-deaf', net => 't0');
 	wait_for('out', qr/deaf/);
 	socket $udp, PF_INET, SOCK_DGRAM, 0;
@@ -330,8 +329,8 @@ SKIP: {
 		send($udp, 'x' x 1472, 0) && $sent++ for 1 .. 100;
 	}
 	cmp_ok($sent, '>', 2000, "a Guest that does not read $sent frames");
-	cmp_ok(memory($pid) - $own, '<', 100, '... costs no memory');
-	cmp_ok(spent($pid) - $begin, '<', .3, '... and no time');
+	cmp_ok(memory($pid) - $own, '<', 100, 'D14: a flood of UDP that nobody reads costs no memory');
+	cmp_ok(spent($pid) - $begin, '<', .3, 'D14: ... and no time');
 	cmp_ok(counter('tx_dropped') - $dropped, '>', $sent - 1200, '... the Host drops them');
 	finish($pid);
 

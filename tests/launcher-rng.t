@@ -10,6 +10,7 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
+use Cases;
 use Fake;
 use Test::More;
 use Time::HiRes qw(time);
@@ -47,13 +48,13 @@ for (['64K', 65536], ['8K', 8192], ['1M', 1 << 20]) {
 	my $begin = time;
 	my ($status, $out, $err) = run('rng-greedy', '--rng', "rate=$rate");
 	my ($total, $seconds) = $out =~ /^total (\d+) in ([\d.]+) s/;
-	is($status, 0, "rate=$rate and requests of a gigabyte");
+	is($status, 0, "D18: requests of a gigabyte in a loop, rate=$rate");
 	cmp_ok($total // 1e9, '<=', $bytes * (($seconds // 0) + .2),
-	       '... never get more than the rate');
+	       'D18: they never get more than the rate');
 	cmp_ok($total // 0, '>=', $bytes, '... and half of it at least on a busy machine');
 	note $out;
 }
-says('empty requests, and one that can only be read', 'rng-odd', qr/\A
+says('D18: empty requests, and one that can only be read', 'rng-odd', qr/\A
 nothing\ to\ write\ to:\ 0\n
 empty\ requests\ within\ the\ rate:\ 1\n
 and\ a\ good\ one:\ 32\n

@@ -10,6 +10,7 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
+use Cases;
 use Fake;
 use Test::More;
 
@@ -75,9 +76,9 @@ for my $class (qw(vcpu queue main)) {
 			my ($status, $returned) = attempt($class, $what);
 			if ($expected) {
 				is("$status, " . ($returned // 'nothing'),
-				   "$expected->[0], $expected->[1]", "$class $what: as it should be");
+				   "$expected->[0], $expected->[1]", "D20: $class $what, as it should be");
 			} else {
-				is($status, -31, "$class $what: the Launcher dies of it");
+				is($status, -31, "D20: $class $what, the Launcher dies of it");
 			}
 		}
 	}

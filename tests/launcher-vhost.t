@@ -12,6 +12,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use lib dirname(abs_path(__FILE__));
+use Cases;
 use Fake;
 use POSIX qw(mkfifo);
 use Test::More;
@@ -201,8 +202,29 @@ ill('the device breaks', 'kick', 'silent', 0, qr/\Aasked\nbroken, and told\n/,
 # A reset, with a back end that does not give the queue back.
 for my $how ('silent', 'dies', 'short', 'huge', 'other') {
 	my $begin = time;
-	ill('the reset comes to its end', 'back', $how, 0, qr/\Astatus 0\n\z/,
+	ill('the reset comes to its end', 'back', $how, 0, qr/\Agiving up\nstatus 0\n\z/,
 	    qr/\Alguest: vhost-disk 0: its back end [^\n]*\n\z/, guest => 'gives-up-disk');
+}
+{
+	# While a vCPU waits for that, the other devices have time for their users.
+	unlink "$dir/ill.sock";
+	my $pid = fork // die "fork: $!";
+	exec $ill, "$dir/ill.sock", $number{back}, 'silent' if !$pid;
+	wait_for_socket("$dir/ill.sock");
+	my $guest = start(guest => 'gives-up-disk',
+			  options => [@no_console, '--vhost-disk', "$dir/ill.sock", '--name', 'v']);
+	ok(wait_for('out', qr/giving up/), 'a Guest waits for a silent back end');
+	sleep .3;
+	my $begin = time;
+	is(system("LD_PRELOAD= $LGUEST balloon v 4M >$dir/verb.out 2>&1 </dev/null"), 0,
+	   '... and its balloon is inflated')
+		or diag(slurp("$dir/verb.out"));
+	my $took = time - $begin;
+	cmp_ok($took, '<', 2, sprintf '... in %.1f s', $took);
+	unlike(slurp("$dir/out"), qr/status/, '... before the wait is over');
+	is(finish($guest, 20), 0, '... which it is in the end');
+	kill 'KILL', $pid;
+	finish($pid, 5);
 }
 {
 	# The same at the end of the Launcher, which is in a hurry then.
@@ -237,6 +259,8 @@ sub put { my ($name, $text) = @_; open my $out, '>', $name or die "$name: $!"; p
 put("$share/hello", 'hello, world');
 put("$dir/secret", 'secret');
 symlink '../secret', "$share/out";
+symlink '/etc/passwd', "$share/etc";
+put("$share/dir/inner", 'inside');
 mkfifo("$share/fifo", 0644);
 system('mknod', "$share/zero", 'c', 1, 5);
 put("$share/f$_", '') for 0 .. 2999;
@@ -272,13 +296,17 @@ hello:\ hello,\ world\n
 create\ new\d?:\ done\n){3}\z/x, $none, guest => 'uses-share', %share);
 		is((stat "$share/new")[4], $who eq 'root' ? 0 : $nobody, '... and belongs to the user');
 		unlink glob("'$share/new*'");
-		ends("$who: no way out", 0, qr/\A
+		ends("D15: $who, no way out", 0, qr/\A
 \.\.:\ [^\n]+\n
 \.\.\/secret:\ Invalid\ argument\n
 \/etc\/passwd:\ Invalid\ argument\n
 dir\/\.\.\/\.\.\/secret:\ Invalid\ argument\n
 :\ (Invalid\ argument|No\ such\ file\ or\ directory)\n
+hel:\ No\ such\ file\ or\ directory\n
 x{20}:\ [^\n]+\n
+x{20}:\ [^\n]+\n
+etc:\ mode\ 120777\ uid\ \d+\n
+open\ etc:\ [^\n]+\n
 out:\ mode\ 120777\ uid\ \d+\n
 open\ out:\ [^\n]+\n
 zero:\ mode\ 2\d+\ uid\ \d+\n
@@ -291,12 +319,37 @@ open\ no\ such\ node:\ [^\n]+\n
 still\ there:\ hello:\ mode\ 100644\ uid\ 0\n
 hello:\ hello,\ world\n\z/x, $none, guest => 'escapes-share', %share);
 		unlink "$share/pipe", "$share/mem";
-		ends("$who: read-only", 0, qr/^hello: hello, world\ncreate new: Read-only file system\n/m, $none,
+		ends("D15: $who, read-only", 0, qr/^hello: hello, world\ncreate new: Read-only file system\n/m, $none,
 		     guest => 'uses-share', %share, options => [@no_console, '--share', quote($share) . ',ro']);
 		ok(!-e "$share/new", '... and nothing was made');
-		ends("$who: three thousand files held", 0, qr/^open all\nhello: mode/m, $none,
+		ends("D15: $who, three thousand files held", 0, qr/^open all\nhello: mode/m, $none,
 		     guest => 'forgets-nothing', %share);
-		ends("$who: a request that kills the server", 0, qr/\Acreate new: done\ntold\nfeatures refused\n\z/,
+		ends("D15: $who, more files than there are", 0,
+		     qr/^open some\nhello: mode[^\n]*\nhello: hello, world\n\z/m, $none,
+		     guest => 'exhausts-files', %share, setup => sub {
+			my $limit = pack 'Q2', (400) x 2;
+			syscall(302, 0, 7, $limit, 0) == 0 or die "prlimit: $!";
+			$share{setup}->();
+		     });
+		my $guest = start(guest => 'races-share', %share, setup => sub {
+			$ENV{RACES} = $ENV{SAMPLE} ? 2000 : 30_000;
+			$share{setup}->();
+		});
+		wait_for('run/share.out', qr/racing/);
+		my $moves = 0;
+		while (waitpid($guest, POSIX::WNOHANG()) == 0) {
+			$moves += rename "$share/dir", "$dir/moved";
+			symlink '..', "$share/dir";
+			rename "$dir/moved", "$share/dir.new";
+			rename "$share/dir.new", "$dir/again" if $moves % 3 == 0;
+			unlink "$share/dir";
+			rename -d "$dir/again" ? "$dir/again" : "$share/dir.new", "$share/dir";
+		}
+		is($? >> 8, 0, "D15: $who, $moves moves out of the share and back");
+		like(slurp("$dir/run/share.out"), qr/\Aracing\ndirectories, files, 0 secrets\n\z/,
+		     "D15: $who, ... show nothing that is outside");
+		is(slurp("$dir/run/share.err"), '', '... and nobody complains');
+		ends("D15: $who, a request that kills the server", 0, qr/\Acreate new: done\ntold\nfeatures refused\n\z/,
 		     qr/\Alguest: share 0: its back end has closed the connection: [^\n]+; the device is stopped\n\z/,
 		     guest => 'makes-twice', %share);
 		unlink "$share/new";

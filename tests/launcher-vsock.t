@@ -11,7 +11,8 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
-use Fake;
+use Cases;
+use Fake qw(:DEFAULT spent limit_files);
 use IO::Select;
 use IO::Socket::UNIX;
 use POSIX ();
@@ -121,7 +122,7 @@ sent:\ 1\ sum\ ([0-9a-f]+)\n
 got\ 1048576\ sum\ \1\n
 end:\ 3\n\z/x, $none, seed => $seed);
 }
-says('nobody at a port', 'vs-nobody', qr/\A
+says('D16: nobody at a port, be it 0 or 2^32-1', 'vs-nobody', qr/\A
 1:\ 3\ from\ 1\ to\ 5001\n
 0:\ 3\ from\ 0\ to\ 2147483648\n
 4294967295:\ 3\ from\ 4294967295\ to\ 4294967295\n
@@ -202,9 +203,30 @@ sub hear {
 	is(slurp("$dir/err"), '', '... and nobody complains');
 }
 
+# A process with as many files as it may have: callers wait, and nobody is busy.
+{
+	my $pid = start(guest => 'vs-called', options => [@options]);
+	wait_for('out', qr/ready/);
+	my $first = caller_at("CONNECT 5000\n");
+	like(hear($first), qr/\AOK/, 'a caller as long as there are files');
+	limit_files($pid, 3);
+	my @late = map { caller_at("CONNECT 5000\n") } 1 .. 3;
+	sleep .3;
+	my $before = spent($pid);
+	ok(!IO::Select->new(@late)->can_read(1), 'no more files: three callers wait');
+	cmp_ok(spent($pid) - $before, '<', .2, '... and the wire does not spin');
+	syswrite $first, 'still';
+	is(hear($first, 5), 'still', '... but serves those who are there');
+	limit_files($pid, 1000);
+	like(hear($_), qr/\AOK/, 'files again: a caller is let in') for @late;
+	syswrite $first, '!';
+	is(finish($pid, 20), 0, 'the Guest ends');
+	is(slurp("$dir/err"), '', '... and nobody complains');
+}
+
 # --- Who does not keep to the rules ------------------------------------------------------------
 
-says('nonsense', 'vs-nonsense', qr/\A
+says('D16: nonsense', 'vs-nonsense', qr/\A
 0:\ 3\n2:\ 3\n3:\ 0\n4:\ 3\n5:\ 3\n6:\ 3\n7:\ 3\n8:\ 3\n9:\ 3\n10:\ 3\n11:\ 3\n
 type\ 2:\ 3\n
 cid\ 77:\ 3\ from\ 77\n
@@ -214,18 +236,18 @@ call:\ 1\na\ response:\ 3\n
 call:\ 1\noperation\ 99:\ 3\n
 call:\ 1\ndata\ after\ the\ end:\ 3\n
 call:\ 1\ncredit:\ 6\ 65536\n\z/x, $none);
-says('lies about credit', 'vs-liar', qr/\A
+says('D16: lies about credit', 'vs-liar', qr/\A
 call:\ 1\ntoo\ much:\ 3\n
 call:\ 1\npassed\ on\ what\ never\ came:\ 1\n
 holds\ 4\ GB:\ 1\n\z/x, $none);
-says('packets that are too short', 'vs-short',
+says('D16: packets that are too short', 'vs-short',
      qr/\A(?:\d: 1\n){6}well again: 1\n\z/,
      qr/\A(?:lguest: vsock 0: a packet is not as long as it says; the device is stopped\n){6}\z/);
 says('buffers without room', 'vs-small', qr/\Ano room: 1\ncall: 1\n\z/,
      qr/\Alguest: vsock 0: a buffer has no room for a packet; the device is stopped\n\z/);
-says('200 calls', 'vs-crowd', qr/\A128 and 72\nagain: 1\n\z/, $none);
-says('a storm of calls', 'vs-storm', qr/\Aanswers: 1\nwell again: 1\n\z/, $none);
-says("a mad Guest, seed $_", 'vs-mad', qr/sane again: 1\n\z/,
+says('D16: 200 calls', 'vs-crowd', qr/\A128 and 72\nagain: 1\n\z/, $none);
+says('D16: a storm of calls', 'vs-storm', qr/\Aanswers: 1\nwell again: 1\n\z/, $none);
+says("D16: a mad Guest, seed $_", 'vs-mad', qr/sane again: 1\n\z/,
      qr/\A(?:lguest: vsock 0: [^\n]*\n){0,8}\z/, seed => $_) for 1 .. 3;
 {
 	my @before = times;

@@ -280,6 +280,17 @@ static void do_ranges(unsigned long long *a)
 	print("ranges %d\n", ask(a[0], 0, a[1] * sizeof(*list), 0));
 }
 
+/* The same, each a sector after the one before. */
+static void do_overlaps(unsigned long long *a)
+{
+	struct virtio_blk_discard_write_zeroes *list = gpa(DATA);
+
+	for (unsigned int i = 0; i < a[1]; i++)
+		list[i] = (struct virtio_blk_discard_write_zeroes){
+			a[2] + i, a[3], a[4] };
+	print("ranges %d\n", ask(a[0], 0, a[1] * sizeof(*list), 0));
+}
+
 static void do_name(unsigned long long *a)
 {
 	memset(gpa(DATA), 'x', 64);
@@ -364,6 +375,14 @@ static void do_chain(unsigned long long *a)
 		put_header(HEADER, VIRTIO_BLK_T_GET_ID, 0);
 		link_up(HEADER, 16, 0);
 		for (int i = 0; i < 120; i++)
+			link_up(DATA, 0x2200000, IN);
+		link_up(STATUS, 1, IN);
+		break;
+	case 7:				/* more than 4 GB for a name */
+		table = gpa(TABLE);
+		put_header(HEADER, VIRTIO_BLK_T_GET_ID, 0);
+		link_up(HEADER, 16, 0);
+		for (int i = 0; i < 130; i++)
 			link_up(DATA, 0x2200000, IN);
 		link_up(STATUS, 1, IN);
 		break;
@@ -548,7 +567,8 @@ static void disk_script(void)
 		void (*act)(unsigned long long *);
 	} words[] = {
 		{ "write", do_write }, { "read", do_read }, { "flush", do_flush },
-		{ "any", do_any }, { "ranges", do_ranges }, { "name", do_name },
+		{ "any", do_any }, { "ranges", do_ranges },
+		{ "overlaps", do_overlaps }, { "name", do_name },
 		{ "wce", do_wce }, { "shape", do_shape }, { "fail", do_fail },
 		{ "pieces", do_pieces }, { "slow", do_slow }, { "start", do_start },
 		{ "syncs", do_syncs }, { "look", do_look }, { "chain", do_chain },

@@ -533,7 +533,7 @@ static bool wait_for_frame(unsigned int at, const void *what, int len)
 	return false;
 }
 
-static bool ask_for_mac(void)
+static bool ask_once(void)
 {
 	static const uint8_t request[] = { 0, 1, 8, 0, 6, 4, 0, 1 };
 	static const uint8_t reply[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 2 };
@@ -548,6 +548,15 @@ static bool ask_for_mac(void)
 		return false;
 	memcpy(their_mac, frame + 6, 6);
 	return !memcmp(frame + 28, theirs, 4);
+}
+
+/* (A busy machine may be late.) */
+static bool ask_for_mac(void)
+{
+	for (int i = 0; i < 5; i++)
+		if (ask_once())
+			return true;
+	return false;
 }
 
 /* passt: who has an address, and which is ours? */

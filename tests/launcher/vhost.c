@@ -23,6 +23,8 @@ static void makes_twice(void);
 static void uses_share(void);
 static void escapes_share(void);
 static void forgets_nothing(void);
+static void exhausts_files(void);
+static void races_share(void);
 
 #define MORE_SCENARIOS \
 	{ "uses-disk", uses_disk }, \
@@ -39,7 +41,9 @@ static void forgets_nothing(void);
 	{ "makes-twice", makes_twice }, \
 	{ "uses-share", uses_share }, \
 	{ "escapes-share", escapes_share }, \
-	{ "forgets-nothing", forgets_nothing },
+	{ "forgets-nothing", forgets_nothing }, \
+	{ "exhausts-files", exhausts_files }, \
+	{ "races-share", races_share },
 
 #include "fake-module.c"
 
@@ -273,13 +277,14 @@ static void sleeps_with_disk(void)
 		halt(0, -1);
 }
 
-/* Resets a disk of which a request is on its way. */
+/* Resets a disk of which a request is on its way, and says when. */
 static void gives_up_disk(void)
 {
 	start_disk(usual | FLUSH);
 	describe(&disk, 0, HEADER, 16, NEXT, 1);
 	describe(&disk, 1, STATUS, 1, IN, 0);
 	offer(&disk, 0);
+	print("giving up\n");
 	device(0)->status = 0;
 	notify(0, LGUEST_NOTIFY_CONFIG);
 	print("status %x\n", device(0)->status);
@@ -344,6 +349,15 @@ static bool start_share(void)
 	if (error)
 		print("init: %s\n", strerror(error));
 	return !error;
+}
+
+/* A name in directory @node; 0 if there is none. */
+static uint64_t look_in(uint64_t node, const char *name)
+{
+	struct fuse_entry_out *entry = gpa(ANSWER + 16);
+
+	return fuse(FUSE_LOOKUP, node, name, strlen(name) + 1) ? 0 :
+	       entry->nodeid;
 }
 
 static uint64_t look_up(const char *name, size_t len)
@@ -432,8 +446,13 @@ static void escapes_share(void)
 	look_up("/etc/passwd", 12);
 	look_up("dir/../../secret", 17);
 	look_up("", 1);
-	memset(name, 'x', 0x7000);
+	look_up("hel\0lo", 7);
+	memset(name, 'x', 65000);
 	look_up(name, 0x7000);		/* no end */
+	look_up(name, 65000);
+	node = look_up("etc", 4);
+	if (node)
+		read_file(node, "etc");
 	node = look_up("out", 4);
 	if (node)
 		read_file(node, "out");
@@ -450,14 +469,13 @@ static void escapes_share(void)
 	read_file(look_up("hello", 6), "hello");
 }
 
-static void forgets_nothing(void)
+/* Opens files and closes none; how many. */
+static int open_all(int count)
 {
 	char name[16];
 	int found = 0;
 
-	if (!start_share())
-		return;
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < count; i++) {
 		struct fuse_open_in open = { 0 };
 		uint64_t node;
 
@@ -467,8 +485,53 @@ static void forgets_nothing(void)
 		       ((struct fuse_entry_out *)gpa(ANSWER + 16))->nodeid;
 		found += node && !fuse(FUSE_OPEN, node, &open, sizeof(open));
 	}
-	print("open %s\n", found == 3000 ? "all" : "some");
+	return found;
+}
+
+static void forgets_nothing(void)
+{
+	if (!start_share())
+		return;
+	print("open %s\n", open_all(3000) == 3000 ? "all" : "some");
 	read_file(look_up("hello", 6), "hello");
+}
+
+/* With fewer files than that; and what has no more can begin anew. */
+static void exhausts_files(void)
+{
+	int n;
+
+	if (!start_share())
+		return;
+	n = open_all(3000);
+	print("open %s\n", n == 3000 ? "all" : n > 100 ? "some" : "few");
+	if (start_share())
+		read_file(look_up("hello", 6), "hello");
+}
+
+/*
+ * While somebody moves "dir" out of the share, and puts a link there: what is
+ * called "secret" is only outside.
+ */
+static void races_share(void)
+{
+	int dirs = 0, found = 0, inner = 0;
+
+	if (!start_share())
+		return;
+	print("racing\n");
+	for (int i = 0; i < atoi(getenv("RACES")); i++) {
+		uint64_t dir = look_in(FUSE_ROOT_ID, "dir"), up;
+
+		dirs += dir != 0;
+		inner += dir && look_in(dir, "inner");
+		found += dir && look_in(dir, "secret");
+		up = dir ? look_in(dir, "..") : 0;
+		found += up && look_in(up, "secret");
+		found += dir && look_in(dir, "../secret");
+	}
+	print("%s, %s, %d secrets\n", dirs ? "directories" : "nothing",
+	      inner ? "files" : "no files", found);
 }
 
 /*
