@@ -180,6 +180,7 @@ bench: packages-test
 	$(STOCK_ALL)
 	build/kernel-guest small
 	tests/bench
+	tests/bench --devices
 
 ## lint		check the quest and the tangled code
 .PHONY: lint

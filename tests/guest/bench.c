@@ -2,13 +2,7 @@
 /*
  *	bench [-r ROUNDS] [-s SCALE] [-o NAME,NAME...]
  *
- * How long does it take? For each operation one line with tabs between
- *
- *	name	operations	ticks	nanoseconds
- *
- * where both times are of one operation, in the best of all rounds. Ticks
- * are of the TSC; under an emulator that counts instructions (QEMU with
- * -icount shift=0) a tick is an instruction.
+ * What do the operations of a kernel cost? See measure.h.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -20,72 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "measure.h"
 
-#define PAGE 4096ul
 #define FAULTS 128		/* pages touched by one operation */
-
-static double scale = 1;
-static int rounds = 3;
-static const char *only;
-
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("lfence; rdtsc; lfence" : "=a" (low), "=d" (high)
-			 : : "memory");
-	return (uint64_t)high << 32 | low;
-}
-
-static void check(int good)
-{
-	if (!good)
-		bail_out("%m");
-}
-
-static int selected(const char *name)
-{
-	size_t length = strlen(name);
-	const char *p;
-
-	if (!only)
-		return 1;
-	for (p = only; (p = strstr(p, name)); p += length)
-		if ((p == only || p[-1] == ',') &&
-		    (!p[length] || p[length] == ','))
-			return 1;
-	return 0;
-}
-
-/* @per: how many of what we name are in one operation. */
-static void measure(const char *name, void (*operation)(long n), long n,
-		    long per)
-{
-	double ticks = 0, ns = 0;
-	uint64_t t;
-	int64_t begin;
-	int i;
-
-	if (!selected(name))
-		return;
-	n = n * scale < 1 ? 1 : n * scale;
-	operation(n / 8 + 1);
-	for (i = 0; i < rounds; i++) {
-		begin = clock_ns(CLOCK_MONOTONIC);
-		t = rdtsc();
-		operation(n);
-		t = rdtsc() - t;
-		begin = clock_ns(CLOCK_MONOTONIC) - begin;
-		if (!i || t < ticks)
-			ticks = t;
-		if (!i || begin < ns)
-			ns = begin;
-	}
-	printf("%s\t%ld\t%.2f\t%.2f\n", name, n, ticks / n / per,
-	       ns / n / per);
-	fflush(stdout);
-}
 
 static void loop(long n)
 {
@@ -318,20 +249,10 @@ static void copy_1m(long n)
 
 int main(int argc, char **argv)
 {
-	int option;
-
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
-	while ((option = getopt(argc, argv, "r:s:o:")) != -1) {
-		if (option == 'r')
-			rounds = atoi(optarg);
-		else if (option == 's')
-			scale = atof(optarg);
-		else if (option == 'o')
-			only = optarg;
-		else
-			return 2;
-	}
+	if (measure_options(argc, argv) != argc)
+		return 2;
 	if (chdir("/tmp"))
 		bail_out("/tmp: %m");
 	measure("loop", loop, 1000000, 1);
