@@ -12,7 +12,8 @@
 #
 # The next Guest on the same images looks for every record, and goes on. The Host
 # keeps the images in an ext4 file system on a disk of its own, the way people
-# do. In S2 a fourth writer has a disk with cache=unsafe: it must
+# do. Every fourth time nobody waits for the writers, so that what recovers
+# is hit as well. In S2 a fourth writer has a disk with cache=unsafe: it must
 # lose what it was promised, or the test could not see a loss at all.
 #
 # KILLS and CUTS say how often (50 and 20, or 4 and 2 if there is a SAMPLE);
@@ -106,18 +107,22 @@ for round in $(seq $1); do
 	options $round
 	launch $options yes 1 $files 1 $directs 1 $larges > /tmp/out 2>&1 &
 	launcher=$!
-	until [ "$(last large)" ] && [ "$(last file)" ] && [ "$(last direct)" ]
+	until [ $((round % 4)) = 3 ] ||
+		{ [ "$(last large)" ] && [ "$(last file)" ] && [ "$(last direct)" ]; }
 	do
 		kill -0 $launcher 2> /dev/null || break
 		usleep 20000
 	done
 	random 3000
+	[ $((round % 4)) != 3 ] || r=$((r * 3))
 	usleep $((r * 1000))
 	kill -9 $launcher
 	wait $launcher
 	echo "round $round ended $?$options"
 	grep -v durable /tmp/out
-	files=$(last file) directs=$(last direct) larges=$(last large)
+	l=$(last file) files=${l:-$files}
+	l=$(last direct) directs=${l:-$directs}
+	l=$(last large) larges=${l:-$larges}
 	echo "durable $files $directs $larges"
 done
 repaired
@@ -125,7 +130,6 @@ repaired
 echo "status $?"
 e2fsck -fn /disk/file > /tmp/fsck 2>&1
 echo "clean $?"
-cmp /disk/tail /disk/raw.tail && echo 'nothing beyond'
 complaints | sed 's/^/log /'
 END
 my $cutter = spew(scratch() . '/cutter', <<'END', 0755);
@@ -156,6 +160,7 @@ sub fresh_disk {
 		or BAIL_OUT('no file system');
 }
 my @host = ('--with-guest', '--guest-kernel', $kernel, '--memory', 512,
+	'--append=no_timer_check',	# a busy emulator may fail it
 	'--module', 'crc32c_generic', '--module', 'ext4',
 	'--add-host', '/sbin/e2fsck:/bin/e2fsck', '--add-host', $library,
 	(map { $_ eq '--add' ? '--add-guest' : $_ } programs('ledger')),
@@ -178,7 +183,7 @@ my $result = try_host(@host, '--disk', $disk, '--timeout', 300 + 60 * $kills,
 (my $out = $result->{out}) =~ tr/\r//d;
 my $good = is(scalar(() = $out =~ /^round \d+ ended 137/mg), $kills,
 	"S1: $kills Launchers are killed");
-$good &= is(scalar(() = $out =~ /^mounted$/mg), $kills + 1, '... each file system is mounted');
+cmp_ok scalar(() = $out =~ /^mounted$/mg), '>', $kills * 3 / 4, '... the Guests mount';
 $good &= looks_good($out, 'S1');
 my %records;
 while ($out =~ /^(\w+) checked: last (\d+)/mg) { $records{$1} = $2 }
@@ -197,7 +202,7 @@ my (%last, %from);
 
 # A boot, until a random moment after all have promised something.
 sub boot_and_cut {
-	my ($round) = @_;
+	my ($round, $early) = @_;
 	my ($pids, $socket) = (scratch() . '/pid', scratch() . '/socket');
 	my $drive = $disk;
 	my ($nbdkit, @kill, %seen, $cut, $text) = (0);
@@ -233,6 +238,8 @@ sub boot_and_cut {
 				$seen{$1} = $2;
 			} else {
 				$text .= "$line\n";
+				$cut //= time + rand 10
+					if $early && $line eq 'host: mounted';
 			}
 		}
 		$cut //= time + rand 4 if keys %seen == @names;
@@ -253,11 +260,11 @@ sub boot_and_cut {
 	return (defined $cut, $text);
 }
 fresh_disk();
-my ($survived, $lost, $text, $begun) = (0, 0);
-my $all = '';
+my ($survived, $since, $lost, $text, $begun) = (0, 0, 0);
 for my $round (1 .. $cuts + 1) {
+	my $early = $round <= $cuts && $round % 4 == 3;
 	if ($round <= $cuts) {
-		($begun, $text) = boot_and_cut($round);
+		($begun, $text) = boot_and_cut($round, $early);
 	} else {
 		my $r = try_host(@host, '--disk', $disk, '--add', $cutter, '--', 'cutter', '', 'no',
 			map { ($from{$_} // 1, $last{$_}) } @names);
@@ -266,12 +273,17 @@ for my $round (1 .. $cuts + 1) {
 		like $text, qr/^$_$/m, "S2: at the end: $_"
 			for 'looked', 'status 0', 'clean 0', 'log clean';
 	}
-	$all .= $text;
-	my $well = ok($begun && $text =~ /^host: mounted$/m && $text =~ /^mounted$/m,
-		"S2: boot $round: both file systems are mounted") || diag($text);
-	$well &= looks_good($text, "S2: boot $round");
+	my $well = ok($begun && $text =~ /^host: mounted$/m, "S2: boot $round: the Host's disk is there");
+	if (!$early) {
+		$well &= ok($text =~ /^mounted$/m, '... the Guest mounts') || diag($text);
+	}
+	$well &= looks_good($text, "S2: boot $round") if !$early || $text =~ /checked/;
+	if (!$early) {
+		$survived += $since if $well;
+		$since = 0;
+	}
+	$since++;
 	if ($round > 1) {
-		$survived++ if $well;
 		$lost++ if $text =~ /^unsafe checked: .* lost [1-9]/m;
 		note($_) for $text =~ /^(?:recovered|\w+ checked).*$/mg;
 	}
