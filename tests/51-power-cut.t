@@ -255,8 +255,7 @@ sub boot_and_cut {
 	waitpid $nbdkit, 0 if $nbdkit;
 	system('rm', '-rf', $1) if slurp($err) =~ m{kept in (\S+/lguest-try-\w+)};
 	diag(slurp($err)) if !$cut;
-	@from{@names} = map { $last{$_} + 1 } @names;
-	$from{$_} = 1 for grep { $_ ne 'unsafe' } @names;
+	$from{unsafe} = $last{unsafe} + 1 if $text =~ /^unsafe checked/m;
 	@last{keys %seen} = values %seen;
 	note("cut $round$options, disk " . ($nbdkit ? 'with' : 'without') .
 	     ' a cache: durable ' . join ' ', map { "$_ $last{$_}" } @names);
