@@ -136,7 +136,7 @@ fail() {	# fail NAME JOB DISK: S4
 	works
 	echo "after: $(sed '1,/^one .*error/d' /tmp/out | grep -c durable) durable," \
 		"$(grep -c '^one .*error' /tmp/out) errors"
-	grep -a ^lguest /tmp/out
+	grep -ao 'lguest: .*' /tmp/out
 	one=$(last /tmp/out)
 	: "${one:=0}"
 	(here "look $one" --disk "$3")
@@ -207,7 +207,7 @@ full() {	# full NAME DIRECTORY ENGINE: S5
 	ends TERM
 	one=$(last /tmp/out)
 	echo "full again at $one"
-	grep -a ^lguest /tmp/out
+	grep -ao 'lguest: .*' /tmp/out
 	(here "found $one" --disk $2/image,engine=$3) > /tmp/out
 	show
 	rm $2/image
