@@ -134,23 +134,27 @@ test: packages-test
 		prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-fortress	all of tests/fortress, in hours; ends with a table
-FORTRESS ?= $(sort $(wildcard tests/fortress/*.t))
+FORTRESS ?= tests/51-power-cut.t tests/52-storage-faults.t \
+	$(sort $(wildcard tests/fortress/*.t))
 .PHONY: test-fortress
 test-fortress: packages-test
 	$(STOCK_ALL)
 	$(MAKE) module-debug
 	build/kernel-guest small
+	build/kernel-guest debian
 	tests/fortress/table $(FORTRESS)
 
 ## test-debug	the tests on a Host whose kernel checks itself
 # Not there: 90-figures.t and bounds.t count instructions, which are not the
 # stock Host's; accidents.t stops the machine at each of them;
-# launcher-*.t, drivers.t, tangle.t, fuzz.t and packages.t boot no Host. Each test boots an emulator that is
-# several times slower than in `make test`, so hosts are two of the twelve, and
-# random operations a tenth; what is in the environment goes first.
+# launcher-*.t, drivers.t, tangle.t, fuzz.t and packages.t boot no Host; 51 and
+# 52 need the stock Host's file systems and device mapper. Each test boots an
+# emulator that is several times slower than in `make test`, so hosts are two of
+# the twelve, and random operations a tenth; what is in the environment goes
+# first.
 DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
-	tests/tangle.t tests/fuzz.t tests/packages.t tests/fortress/bounds.t tests/fortress/accidents.t \
-	tests/fortress/drivers.t,\
+	tests/tangle.t tests/fuzz.t tests/packages.t tests/51-% tests/52-% \
+	$(addprefix tests/fortress/,bounds.t accidents.t drivers.t),\
 	$(TESTS)) tests/fortress/allocations.t
 .PHONY: test-debug
 test-debug: packages-test
