@@ -83,7 +83,10 @@ cat large | \$r -- sh -c 'tee /tmp/copy; sha256sum /tmp/copy >&2' 2> /tmp/err | 
 echo "== sums"; sha256sum < large; cat /tmp/out /tmp/err
 \$r -- sh -c 'yes; echo not reached' < /dev/null | { read -r line; echo "== yes \$line"; }
 \$r -- sh -c 'rm -rf /home/user /etc /bin 2> /dev/null; echo gone' < /dev/null; echo "== gone \$?"
-seen() { until grep -q "\$1" /tmp/typed; do sleep .2; done; }
+seen() {	# (not for ever: there may be nobody who prints)
+	for i in \$(seq 500); do grep -q "\$1" /tmp/typed && return; sleep .2; done
+	echo "== not seen: \$1" >&2
+}
 : > /tmp/typed
 (seen ready; printf 'echo typed on \$(tty); [ -t 2 ] && echo thr""ee\\n'; seen three
  printf 'echo sle""eps; sleep 100\\n'; seen sleeps; sleep 1; printf '\\003'; sleep 1
