@@ -83,10 +83,20 @@ module-debug: packages-run
 .PHONY: launcher
 launcher: host/launcher/lguest
 
-LAUNCHER_OBJECTS := $(patsubst %.c,%.o,$(filter host/launcher/%.c,$(TANGLED)))
+# The Messenger is a program for the Guest, and a part of the Launcher: an object with
+# nothing but a file in it.
+MESSENGER := host/launcher/messenger
+LAUNCHER_OBJECTS := $(patsubst %.c,%.o,$(filter-out $(MESSENGER).c,\
+	$(filter host/launcher/%.c,$(TANGLED))))
 
-host/launcher/lguest: $(LAUNCHER_OBJECTS)
+host/launcher/lguest: $(LAUNCHER_OBJECTS) $(MESSENGER).o
 	$(CC) $(LDFLAGS) -o $@ $^ $(LAUNCHER_LIBS)
+
+$(MESSENGER).o: $(MESSENGER)
+	cd $(@D) && $(LD) -r -b binary -z noexecstack -o $(@F) $(<F)
+
+$(MESSENGER): $(MESSENGER).c host/launcher/wire.h Makefile
+	$(CC) -Os -std=c11 -Wall -Wextra -Werror -static -s -o $@ $<
 
 host/launcher/%.o: host/launcher/%.c Makefile
 	$(CC) $(LAUNCHER_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -256,7 +266,7 @@ deb: packages-deb
 .PHONY: clean
 clean:
 	$(if $(wildcard host/Kbuild),-$(MAKE) -C $(KDIR) M=$(CURDIR)/host clean)
-	rm -f host/launcher/*.[od] host/launcher/lguest switcher/*.o switcher/.*.cmd
+	rm -f host/launcher/*.[od] host/launcher/lguest $(MESSENGER) switcher/*.o switcher/.*.cmd
 	rm -rf book/out
 
 ## distclean	remove everything that is not in git, except downloads

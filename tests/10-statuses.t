@@ -27,6 +27,7 @@ SIGINT                  | 130 | spinning                  | killed INT $run /evi
 SIGHUP                  | 129 | spinning                  | killed HUP $run /evil/spin-1
 SIGKILL                 | 137 | spinning                  | killed KILL $run /evil/spin-1
 no module               | 1   | /dev/lguest               | without_module $run /evil/hello
+a command, no virtiofsd | 125 | share                     | $run /evil/hello -- true
 END
 
 my $job = <<'END';

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Fuzzers of the Launcher's code that reads what a stranger has written: rings, the
-# bus, kernels, settings. Each runs for a minute, from what earlier runs have found to
+# bus, kernels, settings, the words of a Guest on an errand. Each runs for a minute, from what earlier runs have found to
 # be worth keeping (tests/fuzz/corpus), with the address and the undefined-behaviour
 # sanitizers; nothing may be found.
 #
@@ -21,7 +21,7 @@ is system("make -s -C $fuzz > $log 2>&1"), 0, 'the fuzzers are built' or BAIL_OU
 
 my %pid;
 my @targets = sort map { m{([^/]+)$} } grep { -x } glob "$fuzz/out/*";
-is scalar @targets, 4, 'there are four';
+is scalar @targets, 5, 'there are five';
 for my $target (@targets) {
 	my $new = scratch() . "/$target";
 	mkdir $new;

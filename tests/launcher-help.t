@@ -88,7 +88,6 @@ my @wrong = (
 	['run --kern=vmlinux', qr/no option '--kern=vmlinux'/],
 	['run --stats=1', qr/'--stats=1' takes no value/],
 	['run --kernel a b', qr/nobody asked for 'b'/],
-	['run --kernel a -- b', qr/nobody asked for 'b'/],
 	['run --memory 64', qr/at least 32M/],
 	['run --memory 31M', qr/at least 32M/],
 	['run --memory lots', qr/is not a size/],
@@ -118,6 +117,10 @@ for (@wrong) {
 	says($words, "\$L $words", 2, $none, qr/\A(?=lguest: [^\n]*\n\z).*$err/s);
 }
 
+says('a command without a kernel', '$L run -- true', 125, $none, qr/\Alguest: which --kernel\?[^\n]*\n\z/);
+says('a command with a kernel that is none', '$L run --kernel /nonexistent -- true --help', 125, $none,
+     qr{\Alguest: /nonexistent: cannot open: No such file[^\n]*\n\z});
+
 # --- A file with options -----------------------------------------------------------
 
 sub config {
@@ -135,6 +138,7 @@ my @configs = (
 	['{"memory": 67108864}', qr/'memory' is not a number/],
 	['{"console": ["stdio", "stdio", "stdout"]}', qr/must be stdio, .* or none/],
 	['{"stats": "yes"}', qr/'stats' must be true or false/],
+	['{"kernel": "/nonexistent", "root": "/"}', qr/--root is for a command/],
 	['{"kernel": {"path": "x"}}', qr/'kernel' must be a string/],
 	['{"kernel": [["x"]]}', qr/'kernel' must be a string/],
 	['{"kernel": null}', qr/'kernel' must be a string/],

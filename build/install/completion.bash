@@ -3,7 +3,7 @@
 # asked of lguest itself, so that it never lags behind.
 
 _lguest() {
-	local cur prev words cword
+	local cur prev words cword i
 	_init_completion -n = || return
 
 	if [ "$cword" -eq 1 ]; then
@@ -26,9 +26,19 @@ _lguest() {
 		return
 		;;
 	esac
+	for ((i = 2; i < cword; i++)); do
+		if [ "${words[i]}" = -- ]; then
+			_command_offset $((i + 1))
+			return
+		fi
+	done
 	case $prev in
 	--kernel|--initrd|--config)
 		_filedir
+		return
+		;;
+	--root)
+		_filedir -d
 		return
 		;;
 	--sandbox)

@@ -12,7 +12,10 @@ GUEST(con_stream);
 	{ "con-lives", con_lives }, { "con-ports", con_ports },		\
 	{ "con-evil", con_evil }, { "con-deaf", con_deaf },		\
 	{ "con-sizes", con_sizes }, { "con-sums", con_sums },		\
-	{ "con-stream", con_stream },
+	{ "con-stream", con_stream }, STILL_MORE_SCENARIOS
+#ifndef STILL_MORE_SCENARIOS
+#define STILL_MORE_SCENARIOS
+#endif
 #include "fake-module.c"
 
 #include <linux/virtio_console.h>
