@@ -142,10 +142,11 @@ test-fortress: packages-test
 ## test-debug	the tests on a Host whose kernel checks itself
 # Not there: 90-figures.t and bounds.t count instructions, which are not the
 # stock Host's; accidents.t stops the machine at each of them;
-# launcher-*.t and tangle.t boot no Host. Each test boots an emulator that is
-# several times slower than in `make test`, so hosts are two of the twelve, and
-# random operations a tenth; what is in the environment goes first.
-DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
+# 51-debian.t would take half an hour; launcher-*.t and tangle.t boot no Host.
+# Each test boots an emulator that is several times slower than in `make test`,
+# so hosts are two of the twelve, and random operations a tenth; what is in the
+# environment goes first.
+DEBUG_TESTS ?= $(filter-out tests/51-debian.t tests/90-figures.t tests/launcher-%.t \
 	tests/tangle.t tests/fortress/bounds.t tests/fortress/accidents.t,\
 	$(TESTS)) tests/fortress/allocations.t
 .PHONY: test-debug
