@@ -40,8 +40,11 @@ END
 system("dpkg-deb --root-owner-group -b $package $archive/greeting.deb > /dev/null") == 0
 	or BAIL_OUT('no package');
 my $deb = slurp("$archive/greeting.deb");
-spew("$archive/Packages", slurp($control) . "Filename: ./greeting.deb\nSize: " .
-     length($deb) . "\nSHA256: " . sha256_hex($deb) . "\n");
+my $index = slurp($control) . "Filename: ./greeting.deb\nSize: " . length($deb) .
+	"\nSHA256: " . sha256_hex($deb) . "\n";
+spew("$archive/Packages", $index);
+spew("$archive/Release", "Date: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n " .
+     sha256_hex($index) . ' ' . length($index) . " Packages\n");
 spew("$archive/job", <<'END');
 stty cols 200
 echo "state $(systemctl is-system-running --wait)"
