@@ -4,7 +4,7 @@
 # virtiofsd, for an ordinary user: files go both ways whole, nothing leads out
 # of the directory, a share that may only be read is only read, and the share
 # is there again after a reboot in the middle of writing. SAMPLE: how many MB
-# go in; a quarter of that comes back.
+# go in (1024); a quarter of that comes back.
 use strict;
 use warnings;
 use FindBin qw($Bin);
@@ -13,7 +13,7 @@ use Test::More;
 use Try;
 
 need('host/lg.ko', 'host/launcher/lguest');
-my $sample = $ENV{SAMPLE} // 64;
+my $sample = $ENV{SAMPLE} // 1024;
 my $back = int(($sample + 3) / 4);
 
 my $guest = spew(scratch() . '/share-guest', <<"END", 0755);

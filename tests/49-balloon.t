@@ -39,6 +39,10 @@ wire serve 6005
 wire serve 6001
 echo "free inflated $(free)"
 rm /mnt/*
+# More than is left: the balloon must give way.
+dd if=/dev/zero of=/dev/null bs=110M count=1 2> /dev/null
+echo "large $? killed $(dmesg | grep -c 'Out of memory')"
+wire serve 6006
 wire serve 6002
 settle; echo "free deflated $(free)"
 dd if=/dev/zero of=/mnt/file bs=1M count=100 2> /dev/null
@@ -76,6 +80,8 @@ for i in $(seq 200); do [ "$(value actual)" != 162529280 ] || break; sleep 0.5; 
 lguest balloon g | sed 's/^/inflated /'
 echo "rss inflated $(rss)"
 meet 6001 0
+meet 6006 0
+lguest balloon g | sed 's/^/pressed /'
 lguest balloon g 0 > /dev/null
 for i in $(seq 100); do [ "$(value actual)" != 0 ] || break; sleep 0.5; done
 lguest balloon g | sed 's/^/deflated /'
@@ -118,6 +124,9 @@ cmp_ok kb('free before') - kb('free inflated'), '>', 145_000, '... has that much
 my ($returned) = $out =~ /^inflated returned +(\d+)$/m;
 cmp_ok +($returned // 0) - kb('returned before'), '>=', 155 << 20, '... and the Host has it';
 cmp_ok kb('rss before') - kb('rss inflated'), '>', 15_000, '... by which the Launcher has become smaller';
+like $out, qr/^large 0 killed 0$/m, 'a Guest that needs more takes it from the balloon';
+my ($pressed) = $out =~ /^pressed actual +(\d+)$/m;
+cmp_ok $pressed // 1e9, '<', 155 << 20, '... which is smaller now';
 like $out, qr/^deflated actual +0$/m, 'the Guest gets them back';
 cmp_ok kb('free deflated') - kb('free inflated'), '>', 145_000 + 45_000,
 	'... and can use them, and what it has deleted since';
