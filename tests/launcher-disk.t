@@ -158,6 +158,9 @@ sub common {
 	     'many: 21 written, 21 read, 0 wrong;direct 43');
 	says("$e: 21 at a time", $fresh->(), 'many 21 97;' x 5,
 	     join ';', ('many: 21 written, 21 read, 0 wrong') x 5);
+	# More than a queue has places; what is read is there at once.
+	says("$e: 80 at a time", $fresh->(), 'many 80 8;' x 3,
+	     join ';', ('many: 80 written, 80 read, 0 wrong') x 3);
 	says("$e: in two queues", $fresh->() . ',queues=2', 'many 21 97;' x 5,
 	     join ';', ('many: 21 written, 21 read, 0 wrong') x 5);
 

@@ -7,7 +7,7 @@
  * The same library counts and spoils what the Launcher asks of the kernel, with
  * system calls or through io_uring.
  */
-#define SIZE	64
+#define SIZE	256
 static void disk_script(void);
 #define MORE_SCENARIOS	{ "disk", disk_script },
 #include "fake-module.c"
@@ -405,12 +405,15 @@ static void do_chain(unsigned long long *a)
 		print("chain %d\n", status);
 }
 
-/* @a[1] requests of @a[2] sectors at once, each with a buffer of its own. */
+/*
+ * @count requests of so many sectors, each with a buffer of its own; the Launcher
+ * is told of them when all are there.
+ */
 static void offer_many(uint32_t type, unsigned int count, unsigned int sectors)
 {
 	for (unsigned int i = 0; i < count; i++) {
 		struct ring *r = &queues[i % device(0)->num_queues % 2];
-		unsigned int at = i * 3 % 63;
+		unsigned int at = i * 3 % (SIZE - 1);
 
 		put_header(HEADER + i * 16, type, i * sectors);
 		*(uint8_t *)gpa(STATUS + i) = 0xee;
@@ -418,8 +421,12 @@ static void offer_many(uint32_t type, unsigned int count, unsigned int sectors)
 		describe(r, at + 1, DATA + i * sectors * 512ull, sectors * 512,
 			 NEXT | (type == VIRTIO_BLK_T_IN ? IN : 0), at + 2);
 		describe(r, at + 2, STATUS + i, 1, IN, 0);
-		offer(r, at);
+		r->avail->ring[r->avail->idx % SIZE] = at;
+		__atomic_store_n(&r->avail->idx, r->avail->idx + 1,
+				 __ATOMIC_RELEASE);
 	}
+	for (unsigned int q = 0; q < device(0)->num_queues && q < 2; q++)
+		notify(0, q);
 }
 
 static unsigned int collect_many(unsigned int count)
