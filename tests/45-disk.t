@@ -150,8 +150,8 @@ sees qr/^first status 0$/m, '... and the Guest powers off';
 sees qr/^log clean$/m, 'nothing in the log of the Host';
 
 # What this machine says of the disks.
-is system("fio --name=back --filename=$_ $back --verify_only --ioengine=psync --minimal " .
-	  '> /dev/null'), 0, 'fio finds here what it has written there' for @raw;
+is system("fio --name=back --filename=$_ $back --verify_only --ioengine=psync --minimal --aux-path=" . scratch() .
+	  ' > /dev/null'), 0, 'fio finds here what it has written there' for @raw;
 is system("/sbin/fsck.ext4 -fn $image > " . scratch() . '/fsck 2>&1'), 0,
 	'the file system is clean' or diag(slurp(scratch() . '/fsck'));
 my $sums = `/sbin/debugfs -R 'cat sums' $image 2> /dev/null`;
