@@ -370,19 +370,12 @@ static void do_chain(unsigned long long *a)
 			link_up(DATA, 0x2200000, 0);
 		link_up(STATUS, 1, IN);
 		break;
-	case 5:				/* almost 4 GB for a name */
+	case 5:				/* almost 4 GB for a name ... */
+	case 7:				/* ... and more */
 		table = gpa(TABLE);
 		put_header(HEADER, VIRTIO_BLK_T_GET_ID, 0);
 		link_up(HEADER, 16, 0);
-		for (int i = 0; i < 120; i++)
-			link_up(DATA, 0x2200000, IN);
-		link_up(STATUS, 1, IN);
-		break;
-	case 7:				/* more than 4 GB for a name */
-		table = gpa(TABLE);
-		put_header(HEADER, VIRTIO_BLK_T_GET_ID, 0);
-		link_up(HEADER, 16, 0);
-		for (int i = 0; i < 130; i++)
+		for (int i = 0; i < (a[0] == 5 ? 120 : 130); i++)
 			link_up(DATA, 0x2200000, IN);
 		link_up(STATUS, 1, IN);
 		break;
