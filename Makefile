@@ -204,7 +204,7 @@ lint: packages-lint
 ## book		book/out/quest.pdf
 .PHONY: book
 book: packages-book
-	book/make $(QUEST)
+	book/make pdf
 
 # --- Installing -----------------------------------------------------------------
 

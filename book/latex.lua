@@ -3,12 +3,11 @@
 -- A pandoc filter: the document of noweb.lua in LaTeX.  Only looks are made
 -- here and in book.latex; the structure is in the document.
 --
--- Environment: BOOK is this directory, FIGS where figures are kept.
+-- Environment: BOOK is this directory.
 
-local book = os.getenv('BOOK') or 'book'
-local figs = os.getenv('FIGS') or 'book/out/fig'
-package.path = book .. '/?.lua;' .. package.path
+package.path = (os.getenv('BOOK') or 'book') .. '/?.lua;' .. package.path
 local code = require 'code'
+local figures = require 'figures'
 
 local function raw(s) return pandoc.RawInline('latex', s) end
 local function block(s) return pandoc.RawBlock('latex', s) end
@@ -110,43 +109,12 @@ local function index(d)
   return block(table.concat(o, '\n'))
 end
 
--- --- Figures: made once, named after what they are made of ------------------------
+-- --- Figures ----------------------------------------------------------------------
 
-local function exists(f)
-  local h = io.open(f)
-  if h then h:close() end
-  return h ~= nil
-end
-local function spit(f, ...)
-  local h = assert(io.open(f, 'w'))
-  h:write(...)
-  h:close()
-end
-
-local function figure(b, kind)
-  local base = figs .. '/' .. pandoc.utils.sha1(kind .. b.text)
-  if not exists(base .. '.pdf') then
-    os.execute('mkdir -p ' .. figs)
-    local command
-    if kind == 'tikz' then
-      spit(base .. '.tex', '\\documentclass[tikz,border=2pt]{standalone}\n',
-        '\\usepackage{fontspec}\\input{', book, '/fonts.tex}\n\\input{', book,
-        '/tikz.tex}\n\\begin{document}\n', b.text, '\n\\end{document}\n')
-      command = ('lualatex -interaction=batchmode -halt-on-error -output-directory=%s %s.tex >/dev/null')
-        :format(figs, base)
-    else
-      spit(base .. '.dot', b.text)
-      command = ('dot -Tpdf -Nfontname="Linux Biolinum O" -Nfontsize=11 -Efontname="Linux Biolinum O" -Efontsize=9 -Gfontname="Linux Biolinum O" -o %s.pdf %s.dot')
-        :format(base, base)
-    end
-    if not os.execute(command) then
-      os.remove(base .. '.pdf')
-      error(('book: figure %s does not build: see %s.%s'):format(b.identifier, base,
-        kind == 'tikz' and 'log' or 'dot'))
-    end
-  end
+local function figure(b)
+  local path = figures.build(b, 'pdf')
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
-  local out = pandoc.List { raw('\\begin{figure}\\centering\\qfigure{' .. base .. '.pdf}') }
+  local out = pandoc.List { raw('\\begin{figure}\\centering\\qfigure{' .. path .. '}') }
   if caption then
     out:insert(raw('\\caption{'))
     out:extend(caption.content)
@@ -247,10 +215,7 @@ local looks = {
     return raw(ref and ('\\qid{%s}{%s}'):format(ref, t) or t)
   end,
   CodeBlock = function(b)
-    for _, kind in ipairs { 'tikz', 'dot' } do
-      if b.classes:includes(kind) then return figure(b, kind) end
-    end
-    return listing(b)
+    return figures.kind(b) and figure(b) or listing(b)
   end,
   -- "In which ..." is an opening, any other quotation is one
   BlockQuote = function(q)

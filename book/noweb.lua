@@ -7,12 +7,21 @@
 -- noweb decides what is a chunk, what is quoted code, and who uses what; the
 -- prose is pandoc's Markdown.  In the document that comes out
 --
--- * each part begins with a Div.part (attributes letter, number, title);
+-- * each part begins with a Div.part (attributes letter, number, title, inwhich);
 -- * each chunk is a Div.chunk around one CodeBlock, with attributes name, num
 --   (S7: part letter and count), lang, file, line, prev, next, first, uses,
 --   defs, idents (labels of chunks, or names);
 -- * quoted code is a Code.ident or Code.chunkname, with ref where it leads;
+-- * a Div.backmatter stands before the appendices, which are the files that are
+--   not in the quest, and before the indices;
 -- * two Div.nwindex at the end are the index of chunks and of identifiers.
+--
+-- What the quest asks the reader to find out:
+--
+--	[...]{.time}			how long it takes to read this chapter
+--	::: map				a table of what this part's code goes to
+--	::: {.interface chunks="a; b"}	a table of what these chunks declare
+--	::: trials			a list of the trials
 --
 -- Inside the code, uses of chunks and identifiers are bracketed by characters
 -- of private use, which no fence and no escape can collide with:
@@ -35,10 +44,11 @@ local function language(name)
   end
 end
 
--- quest/6-switcher/cross.nw belongs to part S
+-- quest/6-switcher/cross.nw belongs to part S; what has no part is an appendix
+local APPENDIX = 'A'
 local function part_of(file)
   local dir = file:match('%d+%-(%a)[^/]*/[^/]*$')
-  return dir and dir:upper() or '?'
+  return dir and dir:upper() or APPENDIX
 end
 
 -- --- noweb's lines ----------------------------------------------------------
@@ -157,6 +167,203 @@ local function find_languages()
   end
 end
 
+-- --- What is found out ----------------------------------------------------------
+
+-- Words at 200 a minute, and four seconds for a line of code.
+local function reading_time(doc, text)
+  local words, lines = 0, 0
+  pandoc.walk_block(pandoc.Div(doc.blocks), {
+    Str = function(s) if s.text:match('%w') then words = words + 1 end end,
+    Code = function() words = words + 1 end,
+  })
+  for n in text:gmatch('~~~ {%.nwchunk}\n(%d+)\n~~~') do
+    for l in chunks[tonumber(n)].text:gmatch('[^\n]+') do
+      if l:match('%S') then lines = lines + 1 end
+    end
+  end
+  local minutes = words / 200 + lines * 4 / 60
+  return math.max(5, math.floor(minutes / 5 + 0.5) * 5)
+end
+
+local function hours(minutes)
+  if minutes < 100 then return ('about %d minutes'):format(minutes) end
+  local halves = math.floor(minutes / 30 + 0.5)
+  if halves == 2 then return 'about an hour' end
+  return ('about %d%s hours'):format(halves // 2, halves % 2 == 1 and '½' or '')
+end
+
+local function cell(...) return { pandoc.Plain { ... } } end
+local function new_table(heads, aligns, rows)
+  local head, widths = {}, {}
+  for i, h in ipairs(heads) do head[i], widths[i] = cell(pandoc.Str(h)), 0 end
+  return pandoc.utils.from_simple_table(pandoc.SimpleTable({}, aligns, widths, head, rows))
+end
+local function join(items, separator)
+  local out = pandoc.List {}
+  for i, x in ipairs(items) do
+    if i > 1 then out:extend(separator or { pandoc.Str ',', pandoc.Space() }) end
+    out:extend(x)
+  end
+  return out
+end
+local function link_chunk(c, text)
+  return pandoc.Link(text or { pandoc.Str(c.num) }, '#' .. c.label, '', pandoc.Attr('', { 'chunkref' }))
+end
+
+-- A root's own lines and those of all that it uses; and by which chunks.
+local function expand(name, by_name, seen)
+  local lines, all = 0, pandoc.List {}
+  for _, c in ipairs(by_name[name] or {}) do
+    if not seen[c] then all:insert(c) end
+    seen[c] = true
+    for l in c.text:gmatch('[^\n]+') do
+      local use = l:match('\u{E000}[^\u{E001}]*\u{E001}([^\u{E002}]*)\u{E002}')
+      if use then
+        local n, more = expand(use, by_name, seen)
+        lines = lines + n
+        all:extend(more)
+      elseif l:match('%S') then
+        lines = lines + 1
+      end
+    end
+  end
+  return lines, all
+end
+
+-- the name that this line defines for other files, if it is a function
+local function global(line)
+  line = line:gsub('\u{E003}[^\u{E001}]*\u{E001}([^\u{E002}]*)\u{E002}', '%1')
+  if line:match('^static') or line:match(';$') then return end
+  return line:match('^[%a_][%w_ *]*[ *]([%a_][%w_]*)%([^()]*$') or
+    line:match('^[%a_][%w_ *]*[ *]([%a_][%w_]*)%([^()]*%)$') or
+    line:match('^SYM_%a+_START%((%w+)') or line:match('^%s*%.globl%s+([%w_]+)')
+end
+
+local NAMES = 6                 -- of a file, in a map
+
+local function map_of(part, titles, times)
+  local by_name, label_of, roots = {}, {}, {}
+  for _, c in ipairs(chunks) do
+    by_name[c.name] = by_name[c.name] or {}
+    table.insert(by_name[c.name], c)
+    label_of[c.label] = c
+    if part_of(c.file) == part and language(c.name) and #by_name[c.name] == 1 then
+      table.insert(roots, c.name)
+    end
+  end
+  local defined = {}            -- label of a chunk: names that it defines
+  for _, e in ipairs(ident_index) do
+    for _, l in ipairs(e.defs) do
+      defined[l] = defined[l] or {}
+      table.insert(defined[l], e.name)
+    end
+  end
+
+  local rows, total, count = {}, 0, 0
+  for _, name in ipairs(roots) do
+    local lines, all = expand(name, by_name, {})
+    local chapters, seen, idents = {}, {}, {}
+    for _, c in ipairs(all) do
+      if not seen[c.file] then
+        seen[c.file] = true
+        local t = titles[c.file]
+        table.insert(chapters, { t and pandoc.Link(t.content, '#' .. t.id) or pandoc.Str(c.file) })
+      end
+      local names = { table.unpack(defined[c.label] or {}) }
+      for l in c.text:gmatch('[^\n]+') do names[#names + 1] = global(l) end
+      for _, i in ipairs(names) do
+        if #idents <= NAMES and not seen[i] then
+          seen[i] = true
+          table.insert(idents, { pandoc.Code(i, pandoc.Attr('', { 'ident' }, { { 'ref', c.label } })) })
+        end
+      end
+    end
+    if #idents > NAMES then idents[#idents] = { pandoc.Str '…' } end
+    local first = by_name[name][1]
+    if #chapters > 3 then
+      local more = #chapters - 2
+      chapters = { chapters[1], chapters[2], { pandoc.Str(('and %d more'):format(more)) } }
+    end
+    rows[#rows + 1] = {
+      cell(pandoc.Code(name, pandoc.Attr('', { 'ident' }, { { 'ref', first.label } }))),
+      cell(table.unpack(join(chapters))),
+      cell(table.unpack(join(idents))),
+      cell(pandoc.Str(tostring(lines))), cell(pandoc.Str(tostring(#all))),
+    }
+    total, count = total + lines, count + #all
+  end
+  rows[#rows + 1] = { cell(pandoc.Str 'all'), cell(), cell(),
+    cell(pandoc.Str(tostring(total))), cell(pandoc.Str(tostring(count))) }
+  local minutes, n = 0, 0
+  for file, t in pairs(times) do
+    if part_of(file) == part then minutes, n = minutes + t, n + 1 end
+  end
+  local t = new_table({ 'file', 'chapter', 'names', 'lines', 'chunks' },
+    { 'AlignLeft', 'AlignLeft', 'AlignLeft', 'AlignRight', 'AlignRight' }, rows)
+  local sum = ('To read it all takes %s%s.'):format(hours(minutes),
+    n > 1 and (', in %d chapters'):format(n) or '')
+  return pandoc.Div(#roots > 0 and { t, pandoc.Para { pandoc.Str(sum) } }
+    or { pandoc.Para { pandoc.Str(sum) } }, pandoc.Attr('', { 'map' }))
+end
+
+-- What chunks declare, and what the comments beside it say.
+local function interface(names)
+  local rows, offset = {}, nil
+  local function row(c, name, value, text)
+    rows[#rows + 1] = { cell(pandoc.Code(name)), cell(pandoc.Code(value)),
+      cell(table.unpack(pandoc.utils.blocks_to_inlines(
+        pandoc.read((text:gsub('[<*_`$^~\\%[%]]', '\\%0')), 'markdown').blocks))),
+      cell(link_chunk(c)) }
+    if value == '' then rows[#rows][2] = cell() end
+  end
+  for name in names:gmatch('[^;]+') do
+    name = name:match('^%s*(.-)%s*$')
+    local found = false
+    for _, c in ipairs(chunks) do
+      if c.name == name then
+        found = true
+        local text = c.text
+        for _, start in ipairs { '\u{E000}', '\u{E003}' } do
+          text = text:gsub(start .. '[^\u{E001}]*\u{E001}([^\u{E002}]*)\u{E002}', '%1')
+        end
+        -- a declaration and its comment on one line
+        text = text:gsub('\\\n%s*', ' '):gsub('/%*.-%*/', function(comment)
+          return (comment:gsub('\n[%s*]*', ' '))
+        end)
+        local before = ''
+        for l in text:gmatch('[^\n]+') do
+          local code, comment = l:match('^%s*(.-)%s*/%*%s*(.-)%s*%*/')
+          if not code then code, comment = l:match('^%s*(.-)%s*$'), before end
+          before = ''
+          local define, value = code:match('^#define%s+([%w_]+)%s+(.+)$')
+          local kind, members = code:match('^([%w_ ]-[%w_][ *]) *([%w_%[%], ]+);$')
+          local entry, number = code:match('^([%u%d_]+)%s*=?%s*([%w_]*),$')
+          if define then row(c, define, value, comment)
+          elseif members then row(c, members, kind:gsub('%s+$', ''), comment)
+          elseif entry then row(c, entry, number, comment)
+          elseif code:match('^struct [%w_]+ {$') then row(c, code:gsub(' {$', ''), '', comment)
+          elseif code == '' then before = comment
+          end
+        end
+      end
+    end
+    if not found then error(('book: ::: interface wants a chunk that is not there: %s'):format(name)) end
+  end
+  return new_table({ 'name', 'value or type', 'meaning', 'in' },
+    { 'AlignLeft', 'AlignLeft', 'AlignLeft', 'AlignLeft' }, rows)
+end
+
+local function list_of_trials(trials)
+  local items = {}
+  for _, t in ipairs(trials) do
+    local line = pandoc.List { pandoc.Link(t.title, '#' .. t.id), pandoc.Str ',',
+      pandoc.Space(), pandoc.Str 'in', pandoc.Space(), pandoc.Link(t.chapter.content, '#' .. t.chapter.id) }
+    if t.minutes then line:insert(pandoc.Str((' (%s minutes)'):format(t.minutes))) end
+    items[#items + 1] = { pandoc.Plain(line) }
+  end
+  return pandoc.BulletList(items)
+end
+
 -- --- The document -------------------------------------------------------------
 
 local function chunk_div(c)
@@ -209,8 +416,10 @@ end
 -- heading that has been seen in an earlier file gets a name of its own.
 local seen = {}
 local function read_file(f)
-  local doc = pandoc.read(table.concat(f.md), 'markdown-implicit_figures')
+  local text = table.concat(f.md)
+  local doc = pandoc.read(text, 'markdown-implicit_figures')
   local stem, renamed = f.name:match('([^/]*)%.nw$') or 'file', {}
+  f.minutes = reading_time(doc, text)
   local body = restore(pandoc.Div(doc.blocks))
   body = pandoc.walk_block(body, {
     Header = function(h)
@@ -220,6 +429,9 @@ local function read_file(f)
         h.identifier = renamed[id]
       end
       seen[h.identifier] = true
+      if h.level == 1 and not f.title then
+        f.title = { id = h.identifier, content = h.content }
+      end
       return h
     end,
   })
@@ -228,6 +440,16 @@ local function read_file(f)
       local id = l.target:match('^#(.*)$')
       if renamed[id] then l.target = '#' .. renamed[id] end
       return l
+    end,
+    Span = function(e)
+      if e.classes:includes('time') then
+        e.content = { pandoc.Str(hours(f.minutes)) }
+        return e
+      end
+    end,
+    BlockQuote = function(q)
+      local text = pandoc.utils.stringify(q)
+      if text:match('^In which') then f.inwhich = f.inwhich or text end
     end,
   })
   return body.content
@@ -249,24 +471,59 @@ local function index(id, class, title, list)
     pandoc.Div(entries, pandoc.Attr(id, { 'nwindex', class }))
 end
 
+-- Tables and lists that need all files to have been read.
+local function fill_in(body)
+  local titles, times, trials = {}, {}, {}
+  for _, f in ipairs(files) do
+    titles[f.name], times[f.name] = f.title, f.minutes
+  end
+  for i, f in ipairs(files) do
+    pandoc.walk_block(pandoc.Div(body[i]), {
+      Div = function(d)
+        if d.classes:includes('trial') and d.identifier ~= '' then
+          local title = pandoc.read(d.attributes.title or d.identifier, 'markdown').blocks[1].content
+          table.insert(trials, { id = d.identifier, chapter = f.title, title = title,
+            minutes = d.attributes.minutes })
+        end
+      end,
+    })
+  end
+  for i, f in ipairs(files) do
+    body[i] = pandoc.walk_block(pandoc.Div(body[i]), {
+      Div = function(d)
+        if d.classes:includes('map') then return map_of(f.part, titles, times) end
+        if d.classes:includes('interface') then return interface(d.attributes.chunks or '') end
+        if d.classes:includes('trials') then return list_of_trials(trials) end
+      end,
+    }).content
+  end
+end
+
 function Reader(input)
   read_stream(tostring(input))
   find_languages()
 
-  local blocks, part = pandoc.List{}, nil
-  for _, f in ipairs(files) do
-    if f.part ~= part then
-      part = f.part
-      blocks:insert(pandoc.Div({}, pandoc.Attr('part-' .. part:lower(), { 'part' },
-        { { 'letter', part }, { 'number', f.name:match('(%d+)%-[^/]*/[^/]*$') or '0' },
-        { 'title', PARTS[part] or part } })))
+  local body = {}
+  for i, f in ipairs(files) do body[i] = read_file(f) end
+  fill_in(body)
+
+  local blocks, part, back = pandoc.List{}, nil, false
+  for i, f in ipairs(files) do
+    if f.part ~= part and f.part ~= APPENDIX then
+      blocks:insert(pandoc.Div({}, pandoc.Attr('part-' .. f.part:lower(), { 'part' },
+        { { 'letter', f.part }, { 'number', f.name:match('(%d+)%-[^/]*/[^/]*$') or '0' },
+        { 'title', PARTS[f.part] or f.part }, { 'inwhich', f.inwhich or '' } })))
+    elseif f.part ~= part then
+      blocks:insert(pandoc.Div({}, pandoc.Attr('', { 'backmatter' })))
+      back = true
     end
-    blocks:extend(read_file(f))
+    part = f.part
+    blocks:extend(body[i])
   end
   local function add(...)
     for _, b in ipairs { ... } do blocks:insert(b) end
   end
-  blocks:insert(pandoc.Div({}, pandoc.Attr('', { 'backmatter' })))
+  if not back then blocks:insert(pandoc.Div({}, pandoc.Attr('', { 'backmatter' }))) end
   add(index('chunks', 'chunks', 'Index of chunks', chunk_index))
   add(index('identifiers', 'idents', 'Index of identifiers', ident_index))
   return pandoc.Pandoc(blocks)
