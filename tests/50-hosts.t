@@ -9,6 +9,9 @@
 # QEMU's emulator up to 7.2 reads the stack of an IRET in ring 3 as if
 # ring 0 did, which SMAP forbids, and the Guest's kernel returns by IRET.
 #
+# The CPUs take turns, see `build/try --help`: that two of them run at the same time
+# is for the tests of faults and races.
+#
 # QEMU boots the Host's ELF file directly, unless --bzimage is given; then
 # there is neither KASLR nor a fifth level. So some are from the bzImage.
 use strict;
@@ -58,7 +61,7 @@ for my $host (@hosts) {
 	my ($cpu, $cpus, $isolation, $image, $flags) = @$host;
 	my $name = "$cpu, $cpus CPU" . ($cpus > 1 ? 's' : '') .
 		", pti=$isolation, $image";
-	my $result = try_host('--with-guest', '--cpu', $cpu, '--smp', $cpus,
+	my $result = try_host('--with-guest', '--cpu', $cpu, '--smp', $cpus, '--one-thread',
 		'--append', "pti=$isolation", '--timeout', 300,
 		$image eq 'bzimage' ? '--bzimage' : (), @in_guest,
 		'--add', $job, '--', 'job', @programs);

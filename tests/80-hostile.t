@@ -70,8 +70,8 @@ END
 
 my @hosts = (
 	['one CPU, 4 levels', '--smp', 1],
-	['two CPUs, 5 levels', '--smp', 2, '--bzimage'],
-	['two CPUs, PTI, no FSGSBASE', '--smp', 2, '--cpu', 'Nehalem',
+	['two CPUs, 5 levels', '--smp', 2, '--one-thread', '--bzimage'],
+	['two CPUs, PTI, no FSGSBASE', '--smp', 2, '--one-thread', '--cpu', 'Nehalem',
 	 '--append', 'pti=on'],
 );
 for (@hosts) {
