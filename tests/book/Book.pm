@@ -119,7 +119,9 @@ sub place {
 sub none {
 	my ($name, @complaints) = @_;
 	my $ok = ok !@complaints, $name;
-	diag "  $_" for @complaints;
+	my @some = @complaints > 25 ? (@complaints[0 .. 19], '...') : @complaints;
+	diag(scalar(@complaints) . ":") if !$ok;
+	diag "  $_" for @some;
 	return $ok;
 }
 
