@@ -746,8 +746,9 @@ end
 function Doc(_, _, variables)
   columns = math.max(tonumber(variables.columns or '') or 80, 20)
   width = math.min(columns, 88)
-  colour, unicode = variables.colour, variables.unicode
-  local part = variables.part
+  local function given(name) return variables[name] ~= '' and variables[name] or nil end
+  colour, unicode = given 'colour', given 'unicode'
+  local part = given 'part'
   local parts, trials, sources = survey(PANDOC_DOCUMENT)
   local found
   for _, p in ipairs(parts) do
