@@ -117,7 +117,7 @@ kernel: packages-run
 PACKAGES := $(addprefix packages-,run test bochs lint book read deb)
 .PHONY: $(PACKAGES)
 $(PACKAGES): packages-%:
-	build/packages $*
+	@build/packages $*
 
 # a new make, for headers that were not there when this one began
 STOCK_ALL = $(MAKE) all $(if $(filter file,$(origin KDIR)),KDIR="$$(ls -d \

@@ -48,9 +48,9 @@ for my $columns (40, 80, 120) {
 	unlike $text, qr/\e/, '... and there are no colours for a file';
 }
 cmp_ok +(widest($beer{120}))[0], '<', 101, 'prose does not use all of a wide terminal';
-# Only narrow terminals break lines of code, and console blocks of more than 78 columns.
+# Only narrow terminals break lines of code; at 80, lines of a patch that are wider still.
 cmp_ok scalar(() = $beer{40} =~ /^│↪/mg), '>', 100, 'lines of code are broken at 40 columns';
-is scalar(() = $beer{80} =~ /^│↪/mg), 0, '... and none at 80';
+cmp_ok scalar(() = $beer{80} =~ /^│↪/mg), '<', 5, '... and hardly any at 80';
 
 my %part = (1 => 'Preparation', 2 => 'Guest', 3 => 'Drivers', 4 => 'Launcher', 5 => 'Host',
 	6 => 'Switcher', 7 => 'Mastery');
@@ -61,9 +61,11 @@ for my $n (sort keys %part) {
 	my (@names, @titles);
 	for my $file (glob "quest/$n-*/*.nw") {
 		open my $quest, '<', $file or die "$file: $!";
+		my $in_code;
 		while (<$quest>) {
-			push @names, $1 if /^<<(.*)>>=$/;
-			push @titles, $1 if /^# ([^{`]*?)\s*(\{.*)?$/;
+			$in_code = 0 if /^@(\s|$)/;
+			$in_code = push @names, $1 if /^<<(.*)>>=$/;
+			push @titles, $1 if !$in_code && /^# ([^{`]*?)\s*(\{.*)?$/;
 		}
 	}
 	# A name may be longer than a line, and its number may be beside it.
@@ -91,7 +93,7 @@ for my $file (glob 'quest/*/*.nw') {
 	while (<$quest>) { $trials++ if /^:::+ *(trial|\{.*\.trial\b.*)/; }
 }
 is scalar(() = ($end // '') =~ /^  ☐ /mg), $trials, "... which is $trials trials";
-like $end // '', qr/make test/, '... and how to tell that they are passed' if $trials;
+like $end // '', qr/make\s+test/, '... and how to tell that they are passed' if $trials;
 
 # --- Colours, signs, the pager ----------------------------------------------------------------
 
@@ -101,10 +103,8 @@ like $forced, qr/\e\[35m#define\e\[0m/, '... and so have words of C';
 (my $bare = $forced) =~ s/\e\[[\d;]*m//g;
 $bare =~ s/ +$//mg;
 is $bare, printed({ COLUMNS => 80 }, qw(book/terminal Switcher)), '... and nothing else changes';
-for my $no ({ NO_COLOR => 1 }) {
-	unlike printed({ %$no, COLUMNS => 80, CLICOLOR_FORCE => 1 }, qw(book/terminal Switcher)),
-		qr/\e/, 'NO_COLOR is stronger';
-}
+unlike printed({ COLUMNS => 80, CLICOLOR_FORCE => 1, NO_COLOR => 1 },
+	qw(book/terminal Switcher)), qr/\e/, 'NO_COLOR is stronger';
 
 my $ascii = printed({ COLUMNS => 80, LC_ALL => 'C' }, qw(book/terminal Switcher));
 unlike $ascii, qr/[^\x00-\x7f]/, 'where the locale has no other signs, all is ASCII';
@@ -114,7 +114,7 @@ cmp_ok +(widest($ascii))[0], '<=', 80, '... and lines are no longer';
 # script(1) is a terminal for whoever runs in it.
 sub on_a_terminal {
 	my ($environment, $command) = @_;
-	my $text = printed($environment, 'script', '-qec', "stty cols 64; $command", '/dev/null');
+	my $text = printed($environment, 'script', '-qec', "stty cols 64; $command 2> /dev/null", '/dev/null');
 	$text =~ s/\r//g;
 	return $text;
 }
