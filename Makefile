@@ -42,8 +42,11 @@ all: module launcher
 # make reads the list of tangled files, finds that it is older than the quest,
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
+PARTS := Preparation Guest Drivers Launcher Host Switcher Mastery
+READ := $(PARTS) Beer Puppy
+READ += $(READ:=!)
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs fuzz bench lint book uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+	test-bochs fuzz bench lint book epub $(READ) uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -111,10 +114,10 @@ kernel: packages-run
 
 # --- Running and testing --------------------------------------------------------
 
-PACKAGES := $(addprefix packages-,run test bochs lint book deb)
+PACKAGES := $(addprefix packages-,run test bochs lint book read deb)
 .PHONY: $(PACKAGES)
 $(PACKAGES): packages-%:
-	build/packages $*
+	@build/packages $*
 
 # a new make, for headers that were not there when this one began
 STOCK_ALL = $(MAKE) all $(if $(filter file,$(origin KDIR)),KDIR="$$(ls -d \
@@ -205,6 +208,19 @@ lint: packages-lint
 .PHONY: book
 book: packages-book
 	book/make pdf
+
+## epub		book/out/quest.epub
+.PHONY: epub
+epub: packages-book
+	book/make epub
+
+## Preparation	read a part in the terminal; so do Guest, Drivers, Launcher,
+## 		Host, Switcher and Mastery; or Preparation! and so on
+## Beer		read all seven, and see what is left to do
+## Puppy		a puppy
+.PHONY: $(READ)
+$(READ): packages-read
+	@book/terminal $(@:!=)
 
 # --- Installing -----------------------------------------------------------------
 
