@@ -43,7 +43,7 @@ all: module launcher
 # tangles, and starts again with the new list.  A quest directory is older than
 # a file that was added to it or taken away.
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs fuzz bench lint book uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+	test-bochs fuzz bench lint book html uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -205,6 +205,11 @@ lint: packages-lint
 .PHONY: book
 book: packages-book
 	book/make pdf
+
+## html		book/out/html: the book as a site, also for reading from a disk
+.PHONY: html
+html: packages-book
+	book/make html
 
 # --- Installing -----------------------------------------------------------------
 

@@ -12,7 +12,7 @@
 --	sections.json	what book/search.js makes the search index from
 --
 -- Environment: BOOK is this directory, FIGS where figures are kept, SITE where
--- the site goes.
+-- the site goes: a directory that has fig and code.
 
 local book = os.getenv('BOOK') or 'book'
 local site = os.getenv('SITE') or 'book/out/html'
@@ -73,7 +73,7 @@ local function find_pages(doc)
       parts[#parts + 1] = { id = b.identifier, number = a.number, title = a.title,
         inwhich = a.inwhich, pages = {} }
     elseif b.t == 'Div' and b.classes:includes('backmatter') then
-      parts[#parts + 1] = { id = 'appendices', title = 'Appendices', pages = {} }
+      parts[#parts + 1] = { id = 'appendices', title = 'Appendices', inwhich = '', pages = {} }
     else
       if b.t == 'Header' and b.level == 1 then
         page = { file = b.identifier .. '.html', title = text_of(b), id = b.identifier,
@@ -276,7 +276,7 @@ end
 
 local BOXES = { goal = true, aside = true, trial = true, hint = true }
 
-local function figure(b, kind)
+local function figure(b)
   local path = figures.build(b, 'svg')
   local name = path:match('[^/]*$')
   local h = assert(io.open(path))
@@ -320,6 +320,11 @@ local function looks(page)
     end,
     -- a chapter of its own is not a link to nowhere: [text](other.nw) stays text
     Link = function(l)
+      local to = chunks[l.target:sub(2)]
+      if to then
+        l.target = to.address
+        return l
+      end
       if not l.target:match('^%a+:') and not l.target:match('^#') then return l.content end
     end,
     Header = function(h)
@@ -330,12 +335,7 @@ local function looks(page)
       end
       return h
     end,
-    CodeBlock = function(b)
-      for _, kind in ipairs { 'tikz', 'dot' } do
-        if b.classes:includes(kind) then return figure(b, kind) end
-      end
-      return listing(b)
-    end,
+    CodeBlock = function(b) return figures.kind(b) and figure(b) or listing(b) end,
     Table = function(t)
       for i, c in ipairs(t.colspecs) do t.colspecs[i] = { c[1], nil } end
       return { block('<div class="table">'), t, block('</div>') }
@@ -353,7 +353,7 @@ local function looks(page)
         return { block('<details class="hint"><summary>A hint</summary>'),
           pandoc.Div(d.content), block('</details>') }
       elseif d.classes:includes('trial') then
-        local head = { '<b>Trial' .. (a.title and ': ' .. escape(a.title) or '') .. '</b>' }
+        local head = { '<b>Trial' .. (a.title and ': ' .. escape(text_of(pandoc.read(a.title, 'markdown'))) or '') .. '</b>' }
         if a.minutes then head[#head + 1] = a.minutes .. ' minutes' end
         if a.level then head[#head + 1] = 'level ' .. a.level end
         d.content:insert(1, block('<p class="title">' .. table.concat(head, ' · ') .. '</p>'))
@@ -421,7 +421,7 @@ end
 local function front(title, subtitle)
   local o = { ('<h1>%s</h1>\n<p class="subtitle">%s</p>'):format(escape(title), escape(subtitle)) }
   for _, part in ipairs(parts) do
-    local inwhich = part.inwhich or part.number and part.pages[1] and part.pages[1].inwhich
+    local inwhich = part.inwhich ~= '' and part.inwhich
     o[#o + 1] = ('<section class="part"><h2 id="%s">%s%s</h2>'):format(part.id,
       part.number and '<small>Part ' .. part.number .. '</small> ' or '', escape(part.title))
     if inwhich then o[#o + 1] = '<p class="inwhich">' .. escape(inwhich) .. '</p>' end
@@ -473,7 +473,6 @@ $body
 function Pandoc(doc)
   local title, subtitle = text_of(doc.meta.title or 'lguest'), text_of(doc.meta.subtitle or '')
   local colophon = text_of(doc.meta.colophon or '')
-  os.execute('mkdir -p ' .. site .. '/fig ' .. site .. '/code')
   find_pages(doc)
   find_chunks()
 
