@@ -46,7 +46,8 @@ PARTS := Preparation Guest Drivers Launcher Host Switcher Mastery
 READ := $(PARTS) Beer Puppy
 READ += $(READ:=!)
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs fuzz bench lint book epub $(READ) uninstall deb clean distclean packages-%,$(or $(MAKECMDGOALS),all))
+	test-bochs fuzz bench lint book html epub $(READ) uninstall deb clean distclean \
+	packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
@@ -208,6 +209,11 @@ lint: packages-lint
 .PHONY: book
 book: packages-book
 	book/make pdf
+
+## html		book/out/html: the book as a site, also for reading from a disk
+.PHONY: html
+html: packages-book
+	book/make html
 
 ## epub		book/out/quest.epub
 .PHONY: epub
