@@ -20,15 +20,8 @@ my $pings = $ENV{SAMPLE} ? 1000 : 10000;
 # The world, its servers, and what the Guest can ask the Host to do.
 my $host = spew(scratch() . '/job', <<'END', 0755);
 #!/bin/sh
-# passt locks itself in with pivot_root and a user namespace, and neither goes
-# in an initramfs or a chroot: so our root becomes a mount like others first.
-if [ "$1" != again ]; then
-	mkdir /new
-	mount --rbind / /new
-	cd /new
-	mount --move . /
-	exec chroot . /job again
-fi
+. /real-root.sh
+real_root /job "$1"		# for passt, which locks itself in
 chmod 666 /dev/net/tun
 chown tester /dev/lguest
 unshare -n sleep 100000 &
@@ -183,6 +176,7 @@ my $try = try_host('--timeout', 900, '--with-guest', '--memory', 768,
 	'--guest-kernel', $kernel,
 	(map { ('--module', $_) } qw(tun veth bridge)),
 	'--add-host', $host, '--add-host', $world, '--add-host', "$users:/etc/passwd",
+	'--add-host', "$TOP/tests/launcher/real-root.sh:/real-root.sh",
 	'--add-host', "$ip:/real/ip", '--add-host', "$passt:/bin/passt",
 	'--add-host', "$iperf:/bin/iperf3", '--add-guest', "$iperf:/bin/iperf3",
 	'--add-guest', "$guest:/job", '--', 'job');

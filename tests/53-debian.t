@@ -67,16 +67,10 @@ dmesg -l emerg,alert,crit,err | sed 's/^/kernel: /'
 echo 'job done'
 END
 
-# (passt locks itself in, which does not go in an initramfs: see 46-net.t.)
 my $host = spew(scratch() . '/job', <<'END', 0755);
 #!/bin/sh
-if [ "$1" != again ]; then
-	mkdir /new
-	mount --rbind / /new
-	cd /new
-	mount --move . /
-	exec chroot . /job again
-fi
+. /real-root.sh
+real_root /job "$1"		# for passt, which locks itself in
 . /library.sh
 chown root:lguest /dev/lguest
 chmod 660 /dev/lguest
@@ -132,6 +126,7 @@ my $servers = spew(scratch() . '/resolv.conf', "nameserver 192.0.2.53\n");
 chomp(my $passt = `PATH=\$PATH:/sbin:/usr/sbin; command -v passt`);
 my $result = try_host('--timeout', 900, '--rootfs', 'debian', '--with-guest',
 	'--module', 'dummy', library(), '--add', $host, '--add', $start,
+	'--add', "$TOP/tests/launcher/real-root.sh:/real-root.sh",
 	'--add', "$users:/etc/passwd", '--add', "$groups:/etc/group",
 	'--add', "$servers:/etc/resolv.conf", '--add', "$passt:/bin/passt",
 	'--add', "$archive:/archive", '--', 'job');
