@@ -74,7 +74,7 @@ my $native = try_native('--qemu=-smp', '--qemu=2', '--memory', 64, '--timeout', 
 	'--add', $users, '--', 'users');
 is $native->{status}, 0, 'the programs run on the Guest kernel alone';
 my @in_guest = map { $_ eq '--add' ? '--add-guest' : $_ } @files;
-my $host = try_host('--with-guest', '--smp', 2, '--one-thread', '--memory', 768,
+my $host = try_host('--with-guest', '--smp', 2, '--memory', 768,
 	'--timeout', 1800, @in_guest, '--add-guest', $users,
 	library('beside'), '--add', $job, '--', 'job');
 is $host->{status}, 0, 'the Host goes through all of it';
