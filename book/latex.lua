@@ -97,7 +97,7 @@ local function definition(name, here)
   for _, l in ipairs(users[name] or {}) do
     if l ~= here then t[#t + 1] = l end
   end
-  return '\\qdef{' .. escape_ident(name) .. '}' .. (#t > 0 and ' in ' .. refs(t, USES) or '')
+  return '\\qdef{' .. escape_ident(name) .. '}' .. (#t > 0 and ' (' .. refs(t, USES) .. ')' or '')
 end
 
 local function chunk(d)
@@ -189,6 +189,7 @@ end
 
 local LINE = 88               -- characters of table text on a line; more in the appendices
 local BACK_LINE = 106
+local BOLD = 1.25             -- the heads of columns are so much wider
 
 -- the width of a text in characters, and of what must not be broken
 local function measure(cell, breakable)
@@ -207,7 +208,7 @@ local function measure(cell, breakable)
       word(s.text)
     end,
     Code = function(c)
-      wish = wish + math.ceil(#c.text * 1.14)
+      wish = wish + math.ceil(#c.text * 1.1)
       for w in c.text:gmatch('%S+') do word(w, true) end
     end,
     Space = function() wish = wish + 1 end, SoftBreak = function() wish = wish + 1 end,
@@ -218,20 +219,21 @@ end
 local function table_widths(t, breakable)
   local cells, natural, least, n = {}, {}, {}, #t.colspecs
   for i = 1, n do natural[i], least[i], cells[i] = 2, 2, {} end
-  local function row(r)
+  local function row(r, head)
     for i, cell in ipairs(r.cells) do
       local wish, need = measure(cell, breakable)
+      if head then wish, need = math.ceil(wish * BOLD), math.ceil(need * BOLD) end
       natural[i], least[i] = math.max(natural[i], wish + 1), math.max(least[i], need + 1)
       table.insert(cells[i], wish)
     end
   end
-  for _, r in ipairs(t.head.rows) do row(r) end
+  for _, r in ipairs(t.head.rows) do row(r, true) end
   for _, b in ipairs(t.bodies) do
     for _, r in ipairs(b.body) do row(r) end
   end
   local room, wanted, minimum = LINE - 2 * (n - 1), 0, 0
   for i = 1, n do wanted, minimum = wanted + natural[i], minimum + least[i] end
-  if minimum > room and not breakable then return table_widths(t, true) end
+  if minimum > room * 0.8 and not breakable then return table_widths(t, true) end
   if wanted <= room then
     for i = 1, n do t.colspecs[i] = { t.colspecs[i][1], nil } end
     return t
