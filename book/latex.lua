@@ -50,58 +50,99 @@ end
 
 -- --- Chunks and other code ------------------------------------------------------
 
-local function code_lines(text, lang)
-  local out = {}
-  for _, line in ipairs(code.lines(text, lang)) do
-    local l = {}
+-- What is longer than SHORT lines may be broken, but not near its ends; best
+-- after an empty line.
+local SHORT, END = 12, 3
+
+local function code_lines(text, lang, command)
+  local lines, out = code.lines(text, lang), {}
+  for i, line in ipairs(lines) do
+    local l, use = {}, false
     for _, t in ipairs(line) do
       if t.kind == 'use' then
+        use = true
         l[#l + 1] = ('\\quse{%s}{%s}'):format(t.ref or '', chunk_name(t.text))
       elseif t.ref then
         l[#l + 1] = ('\\qid{%s}{%s}'):format(t.ref, escape_code(t.text))
-      elseif t.kind == 'txt' or t.kind == 'id' then
+      elseif t.kind == 'txt' or t.kind == 'id' or lang == 'plain' then
         l[#l + 1] = escape_code(t.text)
       else
         l[#l + 1] = ('\\q%s{%s}'):format(t.kind, escape_code(t.text))
       end
     end
-    out[#out + 1] = '\\ql{' .. table.concat(l) .. '}'
+    local indent = use and #line[1].text:match('^ *') or 0
+    out[#out + 1] = (use and ('\\qlu{%d}{'):format(indent) or command .. '{') .. table.concat(l) .. '}'
+    if #lines > SHORT and i >= END and i <= #lines - END then
+      out[#out] = out[#out] .. (#line == 0 and '\\qbreak{50}' or '\\qbreak{500}')
+    end
   end
   return table.concat(out, '\n')
 end
 
-local function refs(labels)
+local function refs(labels, most)
   local t = {}
-  for _, l in ipairs(words(labels)) do t[#t + 1] = '\\qref{' .. l .. '}' end
+  for _, l in ipairs(labels) do t[#t + 1] = '\\qref{' .. l .. '}' end
+  if most and #t > most then
+    return table.concat(t, ', ', 1, most) .. ' …'
+  end
   if #t < 2 then return t[1] end
   return table.concat(t, ', ', 1, #t - 1) .. ' and ' .. t[#t]
 end
 
-local function chunk(d)
-  local a, foot = d.attributes, {}
-  if a.prev ~= '' then foot[#foot + 1] = 'begun in ' .. refs(a.first) end
-  if a.uses ~= '' then foot[#foot + 1] = 'used in ' .. refs(a.uses) end
-  if a.next ~= '' then foot[#foot + 1] = 'goes on in ' .. refs(a.next) end
-  return block(('\\chunk{%s}{%s}{%s}{%s}\n%s\n\\chunkdone{%s}'):format(
-    d.identifier, a.num, chunk_name(a.name), a.prev ~= '' and '+' or '',
-    code_lines(d.content[1].text, a.lang), table.concat(foot, '; ')))
+-- A name that a chunk defines, and where it is used.
+local USES = 6
+local users = {}                -- name: labels of chunks
+local function definition(name, here)
+  local t = {}
+  for _, l in ipairs(users[name] or {}) do
+    if l ~= here then t[#t + 1] = l end
+  end
+  return '\\qdef{' .. escape_ident(name) .. '}' .. (#t > 0 and ' (' .. refs(t, USES) .. ')' or '')
 end
 
+local function chunk(d)
+  local a, foot, names = d.attributes, {}, {}
+  if a.prev ~= '' then foot[#foot + 1] = 'begun in ' .. refs(words(a.first)) end
+  if a.uses ~= '' then foot[#foot + 1] = 'used in ' .. refs(words(a.uses)) end
+  if a.next ~= '' then foot[#foot + 1] = 'goes on in ' .. refs(words(a.next)) end
+  for _, n in ipairs(words(a.idents)) do names[#names + 1] = definition(n, d.identifier) end
+  if #names > 0 then foot[#foot + 1] = 'defines ' .. table.concat(names, ', ') end
+  return block(('\\chunk{%s}{%s}{%s}{%s}\n%s\n\\chunkdone{%s}'):format(
+    d.identifier, a.num, chunk_name(a.name), a.prev ~= '' and '+' or '',
+    code_lines(d.content[1].text, a.lang, '\\ql'), table.concat(foot, '; ')))
+end
+
+-- Longer lines than WIDE columns of what a program says go on below.
+local WIDE = 88
+
 local function listing(b)
-  local lang = 'plain'
+  local lang, text = 'plain', {}
   for _, l in ipairs { 'c', 'asm', 'make', 'sh', 'diff' } do
     if b.classes:includes(l) then lang = l end
   end
-  return block('\\begin{qconsole}\n' .. code_lines(b.text, lang) .. '\n\\end{qconsole}')
+  for line in (b.text .. '\n'):gmatch('([^\n]*)\n') do
+    while utf8.len(line) and utf8.len(line) > WIDE do
+      local cut = utf8.offset(line, WIDE - 1)
+      text[#text + 1] = line:sub(1, cut - 1) .. '\\'
+      line = '    ' .. line:sub(cut)
+    end
+    text[#text + 1] = line
+  end
+  return block('\\begin{qconsole}\n' .. code_lines(table.concat(text, '\n'), lang, '\\qlc')
+    .. '\n\\end{qconsole}')
 end
 
 local function index(d)
-  local o = { '\\begin{qindex}' }
+  local o, idents, letter = {}, d.classes:includes('idents'), nil
+  o[1] = ('\\begin{qindex}{%d}'):format(idents and 3 or 2)
   for _, e in ipairs(d.content) do
     local a, t = e.attributes, {}
+    local initial = a.name:match('%a') and a.name:match('%a'):upper()
+    if initial ~= letter then o[#o + 1] = '\\qletter{' .. (initial or '') .. '}' end
+    letter = initial
     for _, w in ipairs(words(a.defs)) do t[#t + 1] = '\\textbf{\\qref{' .. w .. '}}' end
     for _, w in ipairs(words(a.uses)) do t[#t + 1] = '\\qref{' .. w .. '}' end
-    local name = d.classes:includes('idents') and '\\qq{' .. escape_ident(a.name) .. '}'
+    local name = idents and '\\qq{' .. escape_ident(a.name) .. '}'
       or '\\qname{' .. chunk_name(a.name) .. '}'
     o[#o + 1] = ('\\qentry{%s}{%s}'):format(name, table.concat(t, ', '))
   end
@@ -111,10 +152,25 @@ end
 
 -- --- Figures ----------------------------------------------------------------------
 
+-- UTF-16 in hexadecimal digits, as PDF wants it
+local function utf16(s)
+  local t = { 'FEFF' }
+  for _, c in utf8.codes(s) do
+    if c >= 0x10000 then
+      c = c - 0x10000
+      t[#t + 1] = ('%04X%04X'):format(0xD800 + (c >> 10), 0xDC00 + (c & 0x3FF))
+    else
+      t[#t + 1] = ('%04X'):format(c)
+    end
+  end
+  return table.concat(t)
+end
+
 local function figure(b)
   local path = figures.build(b, 'pdf')
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
-  local out = pandoc.List { raw('\\begin{figure}\\centering\\qfigure{' .. path .. '}') }
+  local out = pandoc.List { raw('\\begin{figure}\\centering\\qfigure{' .. path .. '}{' ..
+    utf16(b.attributes.alt or b.attributes.caption or '') .. '}') }
   if caption then
     out:insert(raw('\\caption{'))
     out:extend(caption.content)
@@ -128,76 +184,153 @@ end
 -- --- Tables: as wide as their words ask for ---------------------------------------
 --
 -- A table that does not fit onto a line gets columns of measured width: enough
--- for the longest word of each, the rest in proportion to what they hold.
+-- for the longest word of each, and the rest, character by character, to the
+-- column that becomes the shorter for it.
 
-local LINE = 86               -- characters of table text on a line
+local LINE = 88               -- characters of table text on a line; more in the appendices
+local BACK_LINE = 106
+local BOLD = 1.25             -- the heads of columns are so much wider
 
+-- the width of a text in characters, and of what must not be broken
 local function measure(cell, breakable)
-  local text = pandoc.utils.stringify(pandoc.Div(cell.contents or cell.content))
-  local longest = 0
-  for w in text:gmatch('%S+') do
-    local name = w:match('[_/]')
-    for piece in w:gmatch(breakable and '[^_/]+[_/]?' or '.+') do
-      local n = utf8.len(piece) or #piece
-      if name and n > 18 then n = math.ceil(n * 0.7) end  -- may break once
-      longest = math.max(longest, name and math.ceil(n * 1.1) or n)
+  local wish, need = 0, 0
+  local function word(w, code)
+    local pattern = code and (breakable and '[^_/.(=]+[_/.(=]*' or '.+') or '[^-/]+[-/]*'
+    for piece in w:gmatch(pattern) do
+      local n = (utf8.len(piece) or #piece) * (code and 1.14 or 1)
+      if code and n > 20 then n = n * 0.6 end     -- will break once
+      need = math.max(need, math.ceil(n))
     end
   end
-  return utf8.len(text) or #text, longest
+  pandoc.walk_block(pandoc.Div(cell.contents or cell.content), {
+    Str = function(s)
+      wish = wish + (utf8.len(s.text) or #s.text)
+      word(s.text)
+    end,
+    Code = function(c)
+      wish = wish + math.ceil(#c.text * 1.1)
+      for w in c.text:gmatch('%S+') do word(w, true) end
+    end,
+    Space = function() wish = wish + 1 end, SoftBreak = function() wish = wish + 1 end,
+  })
+  return wish, need
 end
 
 local function table_widths(t, breakable)
-  local natural, least, n = {}, {}, #t.colspecs
-  local function row(r)
+  local cells, natural, least, n = {}, {}, {}, #t.colspecs
+  for i = 1, n do natural[i], least[i], cells[i] = 2, 2, {} end
+  local function row(r, head)
     for i, cell in ipairs(r.cells) do
       local wish, need = measure(cell, breakable)
-      natural[i] = math.max(natural[i] or 1, wish)
-      least[i] = math.max(least[i] or 1, need)
+      if head then wish, need = math.ceil(wish * BOLD), math.ceil(need * BOLD) end
+      natural[i], least[i] = math.max(natural[i], wish + 1), math.max(least[i], need + 1)
+      table.insert(cells[i], wish)
     end
   end
-  for _, r in ipairs(t.head.rows) do row(r) end
+  for _, r in ipairs(t.head.rows) do row(r, true) end
   for _, b in ipairs(t.bodies) do
     for _, r in ipairs(b.body) do row(r) end
   end
   local room, wanted, minimum = LINE - 2 * (n - 1), 0, 0
-  for i = 1, n do
-    least[i] = least[i] + 1
-    natural[i] = math.max(natural[i] + 1, least[i])
-    wanted, minimum = wanted + natural[i], minimum + least[i]
+  for i = 1, n do wanted, minimum = wanted + natural[i], minimum + least[i] end
+  if minimum > room * 0.8 and not breakable then return table_widths(t, true) end
+  if wanted <= room then
+    for i = 1, n do t.colspecs[i] = { t.colspecs[i][1], nil } end
+    return t
   end
-  if minimum > room and not breakable then return table_widths(t, true) end
-  for i = 1, n do
-    local width
-    if wanted <= room then
-      width = nil
-    elseif minimum >= room then
-      width = least[i] / minimum
-    else
-      width = (least[i] + (natural[i] - least[i]) * (room - minimum) / (wanted - minimum)) / room
+
+  -- words do not fill their lines: reckon with some more than there are
+  local function height(i, width)
+    local lines = 0
+    for _, wish in ipairs(cells[i]) do lines = lines + math.max(1, wish * 1.1 / width) ^ 1.2 end
+    return lines
+  end
+  local spare = room - minimum
+  while spare > 0 do
+    local best, gain = nil, 0
+    for i = 1, n do
+      local g = least[i] < natural[i] and height(i, least[i]) - height(i, least[i] + 1) or 0
+      if g > gain then best, gain = i, g end
     end
-    t.colspecs[i] = { t.colspecs[i][1], width }
+    if not best then break end
+    least[best], spare = least[best] + 1, spare - 1
+  end
+  local sum = 0
+  for i = 1, n do sum = sum + least[i] end
+  for i = 1, n do
+    t.colspecs[i] = { t.colspecs[i][1], math.floor(least[i] / math.max(sum, room) * 10000) / 10000 }
   end
   return t
 end
 
+-- the heads of columns, and links that are too narrow for the number of a page
+local function table_looks(t)
+  t = pandoc.walk_block(t, {
+    Link = function(l)
+      l.classes:insert('narrow')
+      return l
+    end,
+  })
+  for _, r in ipairs(t.head.rows) do
+    for _, c in ipairs(r.cells) do
+      for _, b in ipairs(c.contents or c.content) do
+        if b.content and #b.content > 0 then
+          b.content:insert(1, raw('\\qth{'))
+          b.content:insert(raw('}'))
+        end
+      end
+    end
+  end
+  return table_widths(t)
+end
+
 -- --- The filter ---------------------------------------------------------------------
 
+-- Markdown of an attribute, and the words of blocks without their looks
+local function tex(inlines)
+  return (pandoc.write(pandoc.Pandoc { pandoc.Plain(inlines) }, 'latex'):gsub('\n', ' '))
+end
+local function markdown(s)
+  local b = pandoc.read(s or '', 'markdown').blocks[1]
+  return b and tex(b.content) or ''
+end
+
 local BOXES = { goal = 'qgoal', trial = 'qtrial', aside = 'qaside', hint = 'qhint' }
+
+local function box(d, environment)
+  local start = '\\begin{' .. environment .. '}'
+  if environment == 'qtrial' then
+    local a = d.attributes
+    start = start .. ('{%s}{%s}{%s}'):format(markdown(a.title), a.minutes or '', a.level or '')
+  end
+  if d.identifier ~= '' then
+    start = start .. ('\\phantomsection\\label{%s}\\hypertarget{%s}{}'):format(d.identifier, d.identifier)
+  end
+  local b = pandoc.List { block(start) }
+  b:extend(d.content)
+  b:insert(block('\\end{' .. environment .. '}'))
+  return b
+end
+
+local function unwrapped(q)
+  local inlines = pandoc.utils.blocks_to_inlines(q.content)
+  return #inlines == 1 and inlines[1].t == 'Emph' and inlines[1].content or inlines
+end
+
+local ids, on_page = {}, {}     -- what can be linked to; what has a number of a page
+local inwhich                   -- of the part
 
 local looks = {
   Div = function(d)
     if d.classes:includes('nwindex') then return index(d) end
     if d.classes:includes('part') then
-      return block(('\\qpart{%s}{%s}'):format(d.attributes.number, d.attributes.title))
+      inwhich = d.attributes.inwhich or ''
+      return block(('\\qpart{%s}{%s}{%s}{%s}'):format(d.attributes.number,
+        d.attributes.letter, d.attributes.title, markdown(inwhich)))
     end
     if d.classes:includes('backmatter') then return block('\\qback') end
     for class, environment in pairs(BOXES) do
-      if d.classes:includes(class) then
-        local b = pandoc.List { block('\\begin{' .. environment .. '}') }
-        b:extend(d.content)
-        b:insert(block('\\end{' .. environment .. '}'))
-        return b
-      end
+      if d.classes:includes(class) then return box(d, environment) end
     end
   end,
   Note = function(n)
@@ -217,27 +350,47 @@ local looks = {
   CodeBlock = function(b)
     return figures.kind(b) and figure(b) or listing(b)
   end,
-  -- "In which ..." is an opening, any other quotation is one
+  -- "In which ..." is an opening, and said once: by the part, or by the chapter.
+  -- Any other quotation is one.
   BlockQuote = function(q)
-    local first = q.content[1]
-    if first and pandoc.utils.stringify(first):match('^In which') then
-      local b = pandoc.List { block('\\begin{qinwhich}') }
-      b:extend(q.content)
-      b:insert(block('\\end{qinwhich}'))
-      return b
-    end
+    local words = pandoc.utils.stringify(q)
+    if not words:match('^In which') then return end
+    if words == inwhich then return {} end
+    local text = tex(unwrapped(q))
+    return block('\\begin{qinwhich}' .. text .. '\\end{qinwhich}\\qtocin{' .. text .. '}')
   end,
-  -- a chapter of its own is not a link to nowhere: [text](other.nw) stays text
+  -- A reader of paper wants the number of a page.  A chapter of its own is not
+  -- a link to nowhere: [text](other.nw) stays text.
   Link = function(l)
-    if not l.target:match('^%a+:') and not l.target:match('^#') then return l.content end
+    local id = l.target:match('^#(.+)$')
+    if l.classes:includes('chunkref') then return raw('\\qref{' .. id .. '}') end
+    if id and not ids[id] or not id and not l.target:match('^%a+:') then return l.content end
+    l.content:insert(1, raw('\\qlink{'))
+    l.content:insert(raw('}'))
+    if id and on_page[id] and not l.classes:includes('narrow') then
+      return { l, raw('\\qpage{' .. id .. '}') }
+    end
+    return l
   end,
 }
 
-local function check_links(doc)
-  local ids = {}
+-- The whole document, before any of it is LaTeX: which names are used where,
+-- what links lead to.
+local function survey(doc)
   local function note(e) if e.identifier ~= '' then ids[e.identifier] = true end end
+  local function paged(e)
+    note(e)
+    on_page[e.identifier] = true
+  end
   pandoc.walk_block(pandoc.Div(doc.blocks), {
-    Header = note, Div = note, CodeBlock = note, Span = note, Link = function(_) end,
+    Header = paged, CodeBlock = paged, Span = note,
+    Div = function(d)
+      note(d)
+      if d.classes:includes('trial') then paged(d) end
+      if d.classes:includes('idents') then
+        for _, e in ipairs(d.content) do users[e.attributes.name] = words(e.attributes.uses) end
+      end
+    end,
   })
   pandoc.walk_block(pandoc.Div(doc.blocks), {
     Link = function(l)
@@ -250,11 +403,14 @@ local function check_links(doc)
 end
 
 return {
-  { Pandoc = check_links },
+  { Pandoc = survey },
   -- before their insides are made LaTeX
   {
-    Div = function(d) if d.classes:includes('chunk') then return chunk(d) end end,
-    Table = function(t) return table_widths(t) end,
+    Div = function(d)
+      if d.classes:includes('chunk') then return chunk(d) end
+      if d.classes:includes('backmatter') then LINE = BACK_LINE end
+    end,
+    Table = table_looks,
   },
   looks,
 }
