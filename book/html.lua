@@ -184,8 +184,9 @@ local function code_lines(text, lang, here, idents)
             break
           end
         end
+        -- (a plain word in a comment is a word)
         local c = chunks[t.ref]
-        if c and c ~= here then
+        if c and c ~= here and (t.kind ~= 'com' or t.text:match('[_%u%d]')) then
           s = ('<a class="id%s" href="%s">%s</a>'):format(t.kind == 'com' and ' com' or '',
             c.address, s)
         elseif t.kind ~= 'txt' and t.kind ~= 'id' then
@@ -476,7 +477,7 @@ function Pandoc(doc)
   find_pages(doc)
   find_chunks()
 
-  local home, out, lost = { text = true, contents = true }, {}, 0
+  local home = {}               -- of what has a name: its page
   for _, page in ipairs(pages) do
     local of = {}
     if page.sections then note_sections(page) end
@@ -524,9 +525,8 @@ function Pandoc(doc)
     end)
     text = text:gsub('href="#([^"]+)"', function(id)
       local to = home[id]
-      if not to then
+      if not to and id ~= 'text' then
         io.stderr:write(('book: %s: link to #%s leads nowhere\n'):format(page.file, id))
-        lost = lost + 1
       end
       return ('href="%s#%s"'):format(to and to ~= page.file and to or '', id)
     end)

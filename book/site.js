@@ -59,9 +59,8 @@ let unfolded = 0
 function addFolds(where) {
 	for (const use of all('pre .use[data-defs], .unfolded .use[data-defs]', where)) {
 		if (use.previousElementSibling?.matches('.fold')) continue
-		const name = use.firstChild.textContent.slice(1).trim()
-		use.before(make('button', { type: 'button', className: 'fold',
-			ariaExpanded: 'false', ariaLabel: 'Unfold ' + (name || use.textContent) }))
+		use.before(make('button', { type: 'button', className: 'fold', ariaExpanded: 'false',
+			ariaLabel: 'Unfold ' + use.textContent }))
 	}
 }
 
