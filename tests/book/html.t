@@ -215,6 +215,13 @@ async function testFolds() {
 		return [[...box.querySelectorAll(':scope > .l')].map(l => l.textContent).join(''), want]
 	})
 	is(strip(same[0]), strip(same[1]), 'what is unfolded is the text of the chunk')
+	none(await p.evaluate(() => {
+		const box = document.querySelector('.chunk .unfolded')
+		const [number] = box.previousElementSibling.querySelector('.use').dataset.defs.split(' ')
+		const own = document.querySelectorAll(`[id="${number}"] > pre .l`)
+		return [...own].map((l, i) => [l.offsetHeight, box.querySelectorAll('.l')[i].offsetHeight])
+			.filter(([a, b]) => a !== b)
+	}), '... and looks like it')
 	await p.keyboard.press('Space')
 	ok(await comes(p, () => !document.querySelector('.unfolded')), 'the space bar folds it again')
 	is(await button.getAttribute('aria-expanded'), 'false', '... and says so')
@@ -429,7 +436,7 @@ async function testAccess(axe) {
 		}
 	}
 	for (const colorScheme of ['light', 'dark']) {
-		const p = await open('switcher.html', { colorScheme })
+		const p = await open('crossing.html', { colorScheme })
 		await p.locator('.fold').first().click()
 		await comes(p, () => document.querySelector('.unfolded .l'))
 		await p.locator('pre a.id').first().focus()
@@ -470,7 +477,7 @@ async function main() {
 		for (const [name, test] of Object.entries({ addresses: testAddresses, search: testSearch, unfolding: testFolds,
 			identifiers: testIdentifiers, themes: testThemes, keys: testKeys, phone: testPhone, paper: testPaper,
 			pages: testEveryPage, access: testAccess })) {
-			diag(name)
+			diag(`${name}, ${Math.round(performance.now() / 1000)} s`)
 			try {
 				await test(lib('axe-core').source)
 			} catch (e) {
