@@ -27,16 +27,16 @@ local function slurp(f)
   return text
 end
 
+local FONTS = '-Nfontname="Linux Biolinum O" -Nfontsize=11 -Efontname="Linux Biolinum O" ' ..
+  '-Efontsize=9 -Gfontname="Linux Biolinum O" -Gmargin=0'
+
 -- what a drawing depends on, beside its own text
 local styles
 local function style(kind)
-  if kind ~= 'tikz' then return '' end
+  if kind ~= 'tikz' then return FONTS end
   styles = styles or slurp(book .. '/fonts.tex') .. slurp(book .. '/tikz.tex')
   return styles
 end
-
-local FONTS = '-Nfontname="Linux Biolinum O" -Nfontsize=11 -Efontname="Linux Biolinum O" ' ..
-  '-Efontsize=9 -Gfontname="Linux Biolinum O"'
 
 local function run(command, b, log)
   if os.execute(command) then return end

@@ -184,8 +184,9 @@ local function code_lines(text, lang, here, idents)
             break
           end
         end
+        -- (a plain word in a comment is a word)
         local c = chunks[t.ref]
-        if c and c ~= here then
+        if c and c ~= here and (t.kind ~= 'com' or t.text:match('[_%u%d]')) then
           s = ('<a class="id%s" href="%s">%s</a>'):format(t.kind == 'com' and ' com' or '',
             c.address, s)
         elseif t.kind ~= 'txt' and t.kind ~= 'id' then
@@ -222,7 +223,7 @@ local function chunk(d)
   c.html = code_lines(d.content[1].text, a.lang, c, idents)
   return block(([[
 <div class="chunk" id="%s" role="group" aria-label="Chunk %s: %s">
-<div class="head"><a class="num" href="%s" title="%s:%s">%s</a> <span class="name">⟨%s⟩</span> <span class="is" title="%s">%s≡</span></div>
+<div class="head"><a class="address" href="%s" title="%s:%s">%s</a> <span class="name">⟨%s⟩</span> <span class="is" title="%s">%s≡</span></div>
 <pre><code>%s</code></pre>
 %s</div>]]):format(c.num, c.num, escape(c.name), c.address, escape(a.file), a.line, c.num,
     chunk_name(c.name), a.prev ~= '' and 'goes on' or 'begins', a.prev ~= '' and '+' or '', c.html,
@@ -283,9 +284,9 @@ local function figure(b)
   local svg = h:read('a')
   h:close()
   spit('fig/' .. name, svg)
+  -- larger than on paper, as the text is
   local function size(of)
-    local n, unit = svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)(%a*)"')
-    return n and math.ceil(tonumber(n) * (unit == 'pt' and 4 / 3 or 1)) or 600
+    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.6)
   end
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
   local out = pandoc.List { raw(('<figure%s><a href="fig/%s"><img src="fig/%s" width="%d" height="%d" loading="lazy" alt="%s"></a>')
@@ -353,10 +354,16 @@ local function looks(page)
         return { block('<details class="hint"><summary>A hint</summary>'),
           pandoc.Div(d.content), block('</details>') }
       elseif d.classes:includes('trial') then
-        local head = { '<b>Trial' .. (a.title and ': ' .. escape(text_of(pandoc.read(a.title, 'markdown'))) or '') .. '</b>' }
+        local head = {}
+        if a.title then
+          local title = text_of(pandoc.read(a.title, 'markdown').blocks)
+          head[1] = '<b>Trial: ' .. escape(title) .. '</b>'
+        end
         if a.minutes then head[#head + 1] = a.minutes .. ' minutes' end
         if a.level then head[#head + 1] = 'level ' .. a.level end
-        d.content:insert(1, block('<p class="title">' .. table.concat(head, ' · ') .. '</p>'))
+        if #head > 0 then
+          d.content:insert(1, block('<p class="title">' .. table.concat(head, ' · ') .. '</p>'))
+        end
         return pandoc.Div(d.content, pandoc.Attr(d.identifier, { 'trial' }))
       end
     end,
@@ -476,7 +483,7 @@ function Pandoc(doc)
   find_pages(doc)
   find_chunks()
 
-  local home, out, lost = { text = true, contents = true }, {}, 0
+  local home = {}               -- of what has a name: its page
   for _, page in ipairs(pages) do
     local of = {}
     if page.sections then note_sections(page) end
@@ -524,9 +531,8 @@ function Pandoc(doc)
     end)
     text = text:gsub('href="#([^"]+)"', function(id)
       local to = home[id]
-      if not to then
+      if not to and id ~= 'text' then
         io.stderr:write(('book: %s: link to #%s leads nowhere\n'):format(page.file, id))
-        lost = lost + 1
       end
       return ('href="%s#%s"'):format(to and to ~= page.file and to or '', id)
     end)

@@ -59,9 +59,8 @@ let unfolded = 0
 function addFolds(where) {
 	for (const use of all('pre .use[data-defs], .unfolded .use[data-defs]', where)) {
 		if (use.previousElementSibling?.matches('.fold')) continue
-		const name = use.firstChild.textContent.slice(1).trim()
-		use.before(make('button', { type: 'button', className: 'fold',
-			ariaExpanded: 'false', ariaLabel: 'Unfold ' + (name || use.textContent) }))
+		use.before(make('button', { type: 'button', className: 'fold', ariaExpanded: 'false',
+			ariaLabel: 'Unfold ' + use.textContent }))
 	}
 }
 
@@ -83,7 +82,7 @@ async function fold(button) {
 	for (const number of use.dataset.defs.split(' ')) {
 		const { address, lines } = await chunk(number)
 		for (const dfn of all('dfn', lines)) dfn.removeAttribute('id')
-		box.append(make('a', { className: 'num', href: address }, number), ...lines.childNodes)
+		box.append(make('a', { className: 'address', href: address }, number), ...lines.childNodes)
 	}
 	addFolds(box)
 }
@@ -153,8 +152,9 @@ function search(words) {
 
 function result([address, chapter, title, text, chunks, idents], words) {
 	const page = address.replace(/#.*/, '')
-	const like = ([number, name]) => words.some(w =>
-		number.toLowerCase() === w || (w.length > 2 && name.toLowerCase().includes(w)))
+	const seen = new Set()
+	const like = ([number, name]) => words.some(w => number.toLowerCase() === w ||
+		(w.length > 2 && name.toLowerCase().includes(w) && !seen.has(name) && seen.add(name)))
 	const link = ([number, name], before, after) =>
 		make('a', { href: page + '#' + number }, before + name + after, ' ', make('small', {}, number))
 	const hits = [...idents.filter(like).map(i => link(i, '', '')),
@@ -245,7 +245,7 @@ function openContents() {
 
 // the chunk after (or before) the one that has the focus, or is in sight
 function stepChunk(by) {
-	const numbers = all('.chunk > .head .num')
+	const numbers = all('.chunk > .head .address')
 	const focused = document.activeElement?.closest('.chunk')
 	let at = numbers.findIndex(n => n.closest('.chunk') === focused)
 	if (at < 0) {
