@@ -232,6 +232,10 @@ local function arrange(doc)
       out:insert(b)
     end
   end
+  if doc.meta.colophon then
+    out:extend { pandoc.Header(2, { pandoc.Str 'Colophon' }, pandoc.Attr 'colophon'),
+      pandoc.Para { pandoc.Str(pandoc.utils.stringify(doc.meta.colophon)) } }
+  end
   doc.blocks = out
   doc.meta.rights = pandoc.MetaString 'GNU General Public License, version 2 or later'
   doc.meta.creator = pandoc.MetaString 'The lguest project'
