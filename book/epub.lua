@@ -171,7 +171,7 @@ local function box(d, class)
     if a.level then more[#more + 1] = 'level ' .. a.level end
     if #more > 0 then title:insert(pandoc.Str(' (' .. table.concat(more, ', ') .. ')')) end
   end
-  local inside = pandoc.List { div({ pandoc.Plain(title) }, 'title') }
+  local inside = pandoc.List { div({ pandoc.Plain(title) }, 'name') }
   inside:extend(d.content)
   return pandoc.Div(inside, pandoc.Attr(d.identifier, { 'box', class },
     { { 'role', 'group' }, { 'aria-label', pandoc.utils.stringify(title) } }))
