@@ -30,6 +30,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import fcntl
@@ -45,6 +46,7 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\a]")
 
 def blocks():
     """All code blocks of the document: their chapter, attributes and text."""
+    subprocess.run(["book/make", "json"], check=True, stdout=sys.stderr)
     with open("book/out/quest.json", encoding="utf-8") as file:
         document = json.load(file)
     chapter = "?"
