@@ -63,7 +63,7 @@ sub classes {
 	return defined $at ? map { $_ => 1 } @{$e->{c}[$at][1]} : ();
 }
 
-# The words of an element, without code.
+# The words of an element, without code and citations.
 sub text {
 	my ($node) = @_;
 	my $text = '';
@@ -71,8 +71,8 @@ sub text {
 		my ($e) = @_;
 		$text .= $e->{c} if $e->{t} eq 'Str';
 		$text .= ' ' if $e->{t} =~ /^(?:Space|SoftBreak|LineBreak)$/;
-		$text .= "\x{25a1}" if $e->{t} =~ /^(?:Code|Math)$/;
-		return $e->{t} !~ /^(?:Code|CodeBlock|Math|Note|Raw\w+)$/;
+		$text .= "\x{25a1}" if $e->{t} =~ /^(?:Code|Math|Cite)$/;
+		return $e->{t} !~ /^(?:Code|CodeBlock|Math|Cite|Note|Raw\w+)$/;
 	});
 	return $text;
 }
