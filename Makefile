@@ -31,7 +31,9 @@ LAUNCHER_LIBS := -lseccomp -lcap-ng -ljansson -luring -lz -llzma -lzstd -llz4 -l
 # Of the fortress `make test` runs a sample. Not in it: allocations.t, which needs
 # the debug Host.
 TESTS ?= $(sort $(wildcard tests/*.t)) \
-	$(sort $(filter-out %/allocations.t,$(wildcard tests/fortress/*.t)))
+	$(sort $(filter-out %/allocations.t,$(wildcard tests/fortress/*.t))) \
+	$(CHECKS)
+CHECKS := $(sort $(wildcard tests/book/*.t))
 
 # --- The code -----------------------------------------------------------------
 
@@ -46,7 +48,7 @@ PARTS := Preparation Guest Drivers Launcher Host Switcher Mastery
 READ := $(PARTS) Beer Puppy
 READ += $(READ:=!)
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs fuzz bench lint book html epub $(READ) uninstall deb clean distclean \
+	test-bochs fuzz bench lint book html epub check-book $(READ) uninstall deb clean distclean \
 	packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
@@ -115,7 +117,7 @@ kernel: packages-run
 
 # --- Running and testing --------------------------------------------------------
 
-PACKAGES := $(addprefix packages-,run test bochs lint book read deb)
+PACKAGES := $(addprefix packages-,run test bochs lint book read check-book deb)
 .PHONY: $(PACKAGES)
 $(PACKAGES): packages-%:
 	@build/packages $*
@@ -138,10 +140,11 @@ try: packages-run
 
 ## test		all tests; TESTS='tests/a.t ...' selects
 .PHONY: test
-test: packages-test
+test: packages-test $(if $(filter $(CHECKS),$(TESTS)),packages-check-book)
 	$(STOCK_ALL)
 	build/kernel-guest small
 	build/kernel-guest debian
+	$(if $(filter $(CHECKS),$(TESTS)),$(WEAVE))
 	rm -rf tests/fortress/out/cases
 	mkdir -p tests/fortress/out/cases
 	SAMPLE=1 FORTRESS_CASES=$(CURDIR)/tests/fortress/out/cases \
@@ -161,12 +164,13 @@ test-fortress: packages-test
 ## test-debug	the tests on a Host whose kernel checks itself
 # Not there: 90-figures.t and bounds.t count instructions, which are not the
 # stock Host's; accidents.t stops the machine at each of them;
-# launcher-*.t, drivers.t, tangle.t, fuzz.t and packages.t boot no Host; 51 and
+# launcher-*.t, drivers.t, tangle.t, fuzz.t and packages.t boot no Host; the
+# book is about the stock one; 51 and
 # 52 need the stock Host's file systems and device mapper, and 53 would take
 # half an hour. Each test boots an emulator that is several times slower than
 # in `make test`, so hosts are two of the twelve, and random operations a tenth;
 # what is in the environment goes first.
-DEBUG_TESTS ?= $(filter-out tests/90-figures.t tests/launcher-%.t \
+DEBUG_TESTS ?= $(filter-out $(CHECKS) tests/90-figures.t tests/launcher-%.t \
 	tests/tangle.t tests/fuzz.t tests/packages.t tests/51-% tests/52-% \
 	tests/53-% $(addprefix tests/fortress/,bounds.t accidents.t drivers.t),\
 	$(TESTS)) tests/fortress/allocations.t
@@ -227,6 +231,16 @@ epub: packages-book
 .PHONY: $(READ)
 $(READ): packages-read
 	@book/terminal $(@:!=)
+
+## check-book	the book in all editions: make it, and check what it says
+# (a part of make test; CONSOLES=WORD plays only the transcripts with this WORD)
+WEAVE = set -e; for edition in pdf html epub; do book/make $$edition; done
+.PHONY: check-book
+check-book: packages-check-book
+	$(STOCK_ALL)
+	build/kernel-guest small
+	$(WEAVE)
+	prove $(PROVEFLAGS) $(CHECKS)
 
 # --- Installing -----------------------------------------------------------------
 

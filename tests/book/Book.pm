@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What the tests of the book have in common: the document that all editions
-# print, as pandoc's JSON, and how to walk through it.  book/make leaves it in
-# book/out.
+# print, as pandoc's JSON, and how to walk through it.
 package Book;
 use strict;
 use warnings;
@@ -26,10 +25,12 @@ sub slurp {
 	return scalar <$file>;
 }
 
-# The document: a reference to the list of its blocks.
+# The document as it is now: a reference to the list of its blocks.
 my $ast;
 sub ast {
-	return $ast //= JSON::PP->new->decode(slurp('book/out/quest.json'))->{blocks};
+	return $ast if $ast;
+	system('book/make json >&2') == 0 or BAIL_OUT('book/make json failed');
+	return $ast = JSON::PP->new->decode(slurp('book/out/quest.json'))->{blocks};
 }
 
 # Call for each element below (a hash with t and c); what it returns decides:
@@ -62,7 +63,7 @@ sub classes {
 	return defined $at ? map { $_ => 1 } @{$e->{c}[$at][1]} : ();
 }
 
-# The words of an element, without code.
+# The words of an element, without code and citations.
 sub text {
 	my ($node) = @_;
 	my $text = '';
@@ -70,8 +71,8 @@ sub text {
 		my ($e) = @_;
 		$text .= $e->{c} if $e->{t} eq 'Str';
 		$text .= ' ' if $e->{t} =~ /^(?:Space|SoftBreak|LineBreak)$/;
-		$text .= "\x{25a1}" if $e->{t} =~ /^(?:Code|Math)$/;
-		return $e->{t} !~ /^(?:Code|CodeBlock|Math|Note|Raw\w+)$/;
+		$text .= "\x{25a1}" if $e->{t} =~ /^(?:Code|Math|Cite)$/;
+		return $e->{t} !~ /^(?:Code|CodeBlock|Math|Cite|Note|Raw\w+)$/;
 	});
 	return $text;
 }

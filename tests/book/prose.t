@@ -25,7 +25,7 @@ sub markdown {
 	return if !defined $text;
 	$text =~ s/\[\[.*?\]+\]|`[^`]*`(?:\{[^}]*\})?|\$[^\$]+\$/\x{25a1}/g;
 	$text =~ s/\[([^\]]*)\]\([^)]*\)/$1/g;
-	push @prose, $text =~ s/[*_]//gr;
+	push @prose, $text =~ s/(?<!\w)[*_]+|[*_]+(?!\w)//gr;
 	return;
 }
 
