@@ -236,7 +236,7 @@ local function global(line)
   if line:match('^static') or line:match(';$') then return end
   return line:match('^[%a_][%w_ *]*[ *]([%a_][%w_]*)%([^()]*$') or
     line:match('^[%a_][%w_ *]*[ *]([%a_][%w_]*)%([^()]*%)$') or
-    line:match('^SYM_%a+_START%((%w+)') or line:match('^%s*%.globl%s+([%w_]+)')
+    line:match('^SYM_%a+_START%(([%w_]+)') or line:match('^%s*%.globl%s+([%w_]+)')
 end
 
 local NAMES = 6                 -- of a file, in a map
