@@ -244,9 +244,25 @@ local function listing(b)
   for _, l in ipairs { 'c', 'asm', 'make', 'sh', 'diff' } do
     if b.classes:includes(l) then lang = l end
   end
-  local text = code_lines(b.text, lang)
-  if class == 'console' then    -- what you type stands out
-    text = text:gsub('<span class="l">([$#] )([^\n]*)', '<span class="l">%1<kbd>%2</kbd>')
+  local text
+  if lang == 'plain' then
+    -- on a console, what you type stands out
+    local out, typed = {}, false
+    for line in (b.text .. '\n'):gmatch('([^\n]*)\n') do
+      local prompt, rest = '', line
+      if class == 'console' and not typed then
+        prompt, rest = line:match('^([%w@:~/.-]*[$#] )(.*)$')
+        typed = prompt ~= nil
+        prompt, rest = prompt or '', rest or line
+      end
+      local s = escape(rest)
+      if typed then s = '<kbd>' .. s .. '</kbd>' end
+      out[#out + 1] = '<span class="l">' .. escape(prompt) .. s .. '\n</span>'
+      typed = typed and line:match('\\$') ~= nil
+    end
+    text = table.concat(out)
+  else
+    text = code_lines(b.text, lang)
   end
   return block(('<pre class="listing %s"><code>%s</code></pre>'):format(escape(class), text))
 end
@@ -295,7 +311,7 @@ local function figure(b)
   spit('fig/' .. name, svg)
   -- larger than on paper, as the text is
   local function size(of)
-    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.6)
+    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.45)
   end
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
   local out = pandoc.List { raw(('<figure%s><a href="fig/%s"><img src="fig/%s" width="%d" height="%d" loading="lazy" alt="%s"></a>')
