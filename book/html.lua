@@ -49,9 +49,16 @@ local function spit(file, text)
   h:write(text)
   h:close()
 end
+-- a long name may be broken where its words meet
+local function inline_code(s)
+  local t = escape(s)
+  if #s > 12 then t = t:gsub('/+', '%0<wbr>') end
+  if #s > 20 then t = t:gsub('_+', '%0<wbr>') end
+  return '<code>' .. t .. '</code>'
+end
 -- the name of a chunk may quote code
 local function chunk_name(n)
-  if n:match('/') and not n:match('%s') then return '<code>' .. escape(n) .. '</code>' end
+  if n:match('/') and not n:match('%s') then return inline_code(n) end
   return (escape(n):gsub('%[%[(.-)%]%]', '<code>%1</code>'))
 end
 
@@ -195,7 +202,9 @@ local function code_lines(text, lang, here, idents)
       end
       l[#l + 1] = s
     end
-    out[i] = '<span class="l">' .. table.concat(l) .. '\n</span>'
+    -- (how far it is indented: what is broken on a phone stays as far in)
+    local indent = math.min(#(lines[i][1] and lines[i][1].text or ''):match('^ *') // 8, 3)
+    out[i] = ('<span class="l%s">%s\n</span>'):format(indent > 0 and ' i' .. indent or '', table.concat(l))
   end
   return table.concat(out)
 end
@@ -235,9 +244,25 @@ local function listing(b)
   for _, l in ipairs { 'c', 'asm', 'make', 'sh', 'diff' } do
     if b.classes:includes(l) then lang = l end
   end
-  local text = code_lines(b.text, lang)
-  if class == 'console' then    -- what you type stands out
-    text = text:gsub('<span class="l">([$#] )([^\n]*)', '<span class="l">%1<kbd>%2</kbd>')
+  local text
+  if lang == 'plain' then
+    -- on a console, what you type stands out
+    local out, typed = {}, false
+    for line in (b.text .. '\n'):gmatch('([^\n]*)\n') do
+      local prompt, rest = '', line
+      if class == 'console' and not typed then
+        prompt, rest = line:match('^([%w@:~/.-]*[$#] )(.*)$')
+        typed = prompt ~= nil
+        prompt, rest = prompt or '', rest or line
+      end
+      local s = escape(rest)
+      if typed then s = '<kbd>' .. s .. '</kbd>' end
+      out[#out + 1] = '<span class="l">' .. escape(prompt) .. s .. '\n</span>'
+      typed = typed and line:match('\\$') ~= nil
+    end
+    text = table.concat(out)
+  else
+    text = code_lines(b.text, lang)
   end
   return block(('<pre class="listing %s"><code>%s</code></pre>'):format(escape(class), text))
 end
@@ -265,7 +290,7 @@ local function index(d)
     end
     o[#o + 1] = ('<li><span class="%s">%s</span> %s</li>'):format(
       identifier and 'identifier' or 'name',
-      identifier and '<code>' .. escape(a.name) .. '</code>' or '⟨' .. chunk_name(a.name) .. '⟩',
+      identifier and inline_code(a.name) or '⟨' .. chunk_name(a.name) .. '⟩',
       table.concat(t, ', '))
   end
   if #o == 0 then return {} end
@@ -286,7 +311,7 @@ local function figure(b)
   spit('fig/' .. name, svg)
   -- larger than on paper, as the text is
   local function size(of)
-    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.6)
+    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.45)
   end
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
   local out = pandoc.List { raw(('<figure%s><a href="fig/%s"><img src="fig/%s" width="%d" height="%d" loading="lazy" alt="%s"></a>')
@@ -316,7 +341,7 @@ local function looks(page)
     Code = function(c)
       local to = c.attributes.ref and chunks[c.attributes.ref]
       if c.classes:includes('chunkname') then return raw(use(c.attributes.ref, c.text)) end
-      local t = '<code>' .. escape(c.text) .. '</code>'
+      local t = inline_code(c.text)
       return raw(to and ('<a class="id" href="%s">%s</a>'):format(to.address, t) or t)
     end,
     -- a chapter of its own is not a link to nowhere: [text](other.nw) stays text
@@ -502,7 +527,7 @@ function Pandoc(doc)
       if not id:match('^note%-') then home[id] = page.file end
     end
     local t = {}
-    for i, c in ipairs(of) do t[i] = ('%s:%s'):format(js(c.num), js { c.address, c.html }) end
+    for i, c in ipairs(of) do t[i] = ('%s:%s'):format(js(c.num), js { c.address, chunk_name(c.name), c.html }) end
     if #t > 0 then
       spit('code/' .. page.file:gsub('html$', 'js'), 'book.add({\n' .. table.concat(t, ',\n') .. '\n})\n')
     end

@@ -413,8 +413,9 @@ local function restore(element)
 end
 
 -- Each file is read by itself, so that [^1] in two of them is two notes.  A
--- heading that has been seen in an earlier file gets a name of its own.
-local seen = {}
+-- heading that has been seen in an earlier file gets a name of its own, and so
+-- does a section that is called as a chapter is.
+local seen, chapters = {}, {}
 local function read_file(f)
   local text = table.concat(f.md)
   local doc = pandoc.read(text, 'markdown-implicit_figures')
@@ -424,7 +425,7 @@ local function read_file(f)
   body = pandoc.walk_block(body, {
     Header = function(h)
       local id = h.identifier
-      if id ~= '' and seen[id] then
+      if id ~= '' and (seen[id] or h.level > 1 and chapters[id]) then
         renamed[id] = stem .. '-' .. id
         h.identifier = renamed[id]
       end
@@ -503,6 +504,9 @@ function Reader(input)
   read_stream(tostring(input))
   find_languages()
 
+  for _, f in ipairs(files) do
+    chapters[table.concat(f.md):match('^# [^\n]*{#([%w-]+)}') or ''] = true
+  end
   local body = {}
   for i, f in ipairs(files) do body[i] = read_file(f) end
   fill_in(body)

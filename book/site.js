@@ -41,8 +41,8 @@ function pageOf(number) {
 
 async function chunk(number) {
 	await load('code/' + pageOf(number).replace(/html$/, 'js'))
-	const [address, html] = book.chunks[number]
-	return { address, lines: make('span', { innerHTML: html }) }
+	const [address, name, html] = book.chunks[number]
+	return { address, name, lines: make('span', { innerHTML: html }) }
 }
 
 // index.html#S7, or a chunk that has moved to another chapter since
@@ -103,22 +103,27 @@ async function showTip(link) {
 	if (link === tipOf || !pageOf(number)) return
 	hideTip()
 	tipOf = link
-	const { address, lines } = await chunk(number)
+	const { name, lines } = await chunk(number)
 	if (tipOf !== link) return
 	let line = $('dfn[id="' + CSS.escape(id) + '"]', lines)?.closest('.l') || $('.l', lines)
 	const shown = []
-	// a head of a function may need more than one line
-	for (let open = 0; line && shown.length < 4; line = line.nextElementSibling) {
+	// the head of a function, or a whole structure, needs more than one line
+	for (let open = 0; line; line = line.nextElementSibling) {
+		if (shown.length === 8) {
+			shown.push('…')
+			break
+		}
 		shown.push(line.cloneNode(true))
 		const text = line.textContent
-		open += text.split('(').length - text.split(')').length
-		if (open <= 0 && !/\\$/.test(text.trimEnd())) break
+		open += text.split(/[({]/).length - text.split(/[)}]/).length
+		if (open <= 0 && !text.trimEnd().endsWith('\\')) break
 	}
 	const code = make('code', {}, ...shown)
 	for (const e of all('[id]', code)) e.removeAttribute('id')
-	for (const a of all('a', code)) a.replaceWith(...a.childNodes)
+	for (const a of all('a', code)) a.replaceWith(make('span', { className: a.className }, ...a.childNodes))
 	tip = make('div', { id: 'tip', role: 'tooltip' },
-		make('b', {}, number), ' · ' + address.replace(/\.html.*/, ''), make('pre', {}, code))
+		make('b', {}, number), ' ', make('i', { innerHTML: '⟨' + name + '⟩' }), ' ',
+		make('small', {}, 'in ' + window.pages.find(p => p[0] === pageOf(number))[1]), make('pre', {}, code))
 	tip.addEventListener('mouseleave', hideTip)
 	document.body.append(tip)
 	const at = link.getBoundingClientRect(), size = tip.getBoundingClientRect()
@@ -261,7 +266,7 @@ function stepChunk(by) {
 const actions = { search: openSearch, help: openHelp, theme: changeTheme }
 const keys = { n: () => follow('next'), p: () => follow('prev'), ArrowRight: () => follow('next'),
 	ArrowLeft: () => follow('prev'), j: () => stepChunk(1), k: () => stepChunk(-1), '/': openSearch,
-	s: openSearch, '?': openHelp, d: changeTheme, c: openContents }
+	'?': openHelp, d: changeTheme, c: openContents }
 
 document.addEventListener('keydown', e => {
 	if (e.key === 'Escape') hideTip()
@@ -319,5 +324,9 @@ window.addEventListener('hashchange', followAddress)
 addFolds(document)
 markScrollers()
 window.addEventListener('resize', markScrollers)
-const current = $('#contents [aria-current]')
-if (current) $('#contents').scrollTop = current.offsetTop - 120
+function showWhere() {
+	const nav = $('#contents'), current = $('[aria-current]', nav)
+	if (current) nav.scrollTop = current.offsetTop - 120
+}
+$('#contents').addEventListener('toggle', showWhere)
+showWhere()

@@ -228,38 +228,37 @@ async function testFolds() {
 	is(await p.locator('.chunk').count(), before, 'the page is as before')
 	await shut(p)
 
-	// nested, and from another page: from the files down
-	let nested, far
+	// Which chunks use others, and where are those?
+	const uses = {}		// S7: [[page of a chunk that it uses, its address], ...]
 	for (const page of pages) {
-		if (nested && far) break
-		if (!text[page].includes('data-defs')) continue
-		const q = await open(page)
-		for (const b of await q.locator('.chunk > pre .fold').all()) {
-			if (nested && far) break
-			const use = await b.evaluate(e => [e.nextElementSibling.href.replace(/.*\/|#.*/g, ''), e.nextElementSibling.hash.slice(1)])
-			await b.click()
-			const came = await comes(q, h => document.querySelector('.unfolded .l') && !document.querySelector('.unfolded:empty'))
-			if (!far && use[0] !== page) {
-				far = true
-				ok(came, `a chunk of ${use[0]} unfolds on ${page}`)
-			}
-			const inner = q.locator('.unfolded .fold').first()
-			if (!nested && await inner.count()) {
-				nested = true
-				await inner.click()
-				ok(await comes(q, () => document.querySelector('.unfolded .unfolded .l')), `a chunk unfolds inside of another on ${page}`)
-				none(await q.evaluate(() => {
-					const all = [...document.querySelectorAll('[id]')].map(e => e.id)
-					return all.filter((id, i) => all.indexOf(id) !== i)
-				}), '... and no name is on the page twice')
-			}
-			await b.click()
-			await comes(q, () => !document.querySelector('.unfolded'))
+		for (const [, number, rest] of text[page].matchAll(/<div class="chunk" id="(\w+)".*?<pre>(.*?)<\/pre>/gs)) {
+			uses[number] = [...rest.matchAll(/class="use" href="(.*?)#(\w+)"/g)].map(m => [page, ...m.slice(1)])
 		}
-		await shut(q)
 	}
-	ok(nested, 'nested chunks were seen')
-	ok(far, 'chunks of other pages were seen')
+	const flat = Object.entries(uses).flatMap(([number, list]) => list.map(u => [number, ...u]))
+	const unfold = async (q, number, to) => {
+		await q.locator(`#${number} .fold:has(+ .use[href$="#${to}"])`).first().click()
+		await comes(q, () => document.querySelector('.unfolded .l'))
+	}
+	const far = flat.find(([, page, file]) => file !== page)
+	ok(far, 'a chunk is used on another page than its own')
+	const q = await open(`${far[1]}#${far[0]}`)
+	const first = l => l.locator('.l').first().innerText()
+	await unfold(q, far[0], far[3])
+	const shown = await first(q.locator('.unfolded'))
+	await q.goto(url(`${far[2]}#${far[3]}`))
+	is(strip(shown), strip(await first(q.locator(`#${far[3]} > pre`))), `${far[3]} of ${far[2]} unfolds on ${far[1]}`)
+	const nested = flat.find(([, , , number]) => uses[number].length > 0)
+	ok(nested, 'a chunk that is used uses one')
+	await q.goto(url(nested[1]))
+	await unfold(q, nested[0], nested[3])
+	await q.locator('.unfolded .fold').first().click()
+	ok(await comes(q, () => document.querySelector('.unfolded .unfolded .l')), `a chunk unfolds inside of another on ${nested[1]}`)
+	none(await q.evaluate(() => {
+		const all = [...document.querySelectorAll('[id]')].map(e => e.id)
+		return all.filter((id, i) => all.indexOf(id) !== i)
+	}), '... and no name is on the page twice')
+	await shut(q)
 }
 
 async function testIdentifiers() {
@@ -415,7 +414,7 @@ async function testEveryPage() {
 }
 
 async function testAccess(axe) {
-	const kinds = ['index', 'preparation', 'switcher', 'virtqueue', 'control', 'chunks-index', 'identifiers-index',
+	const kinds = ['index', 'preparation', 'switcher', 'virtqueue', 'chunks-index', 'identifiers-index',
 		'interface', 'trials', 'glossary', 'sources'].map(k => k + '.html').filter(f => pages.includes(f))
 	const look = async (p, name) => {
 		await p.evaluate(axe)
