@@ -200,7 +200,10 @@ end
 
 local inlines
 local INLINE = {
-  Str = function(o, e, s) o:put(e.text, s) end,
+  -- (what was computed may have blanks in it)
+  Str = function(o, e, s)
+    if e.text:find ' ' then o:say(e.text, s) else o:put(e.text, s) end
+  end,
   Space = function(o) o:space() end,
   SoftBreak = function(o) o:space() end,
   LineBreak = function(o) o:newline() end,
@@ -486,9 +489,18 @@ local function draw_table(t, room)
     if headed then row(r) end
   end
   if headed then out[#out + 1] = edge('├', '┼', '┤') end
+  -- where many cells have several lines, one must see where a row ends
+  local high = 0
+  for _, r in ipairs(fits and {} or body) do
+    for i = 1, n do
+      if #wrap(r[i] or words(), widths[i]) > 1 then
+        high = high + 1
+        break
+      end
+    end
+  end
   for i, r in ipairs(body) do
-    -- where cells have several lines, one must see where a row ends
-    if i > 1 and not fits then out[#out + 1] = edge('├', '┼', '┤') end
+    if i > 1 and 3 * high > #body then out[#out + 1] = edge('├', '┼', '┤') end
     row(r)
   end
   out[#out + 1] = edge('└', '┴', '┘')
