@@ -1,17 +1,18 @@
 -- SPDX-License-Identifier: GPL-2.0-or-later
 --
--- A pandoc writer: the document of noweb.lua, or one part of it, for a
--- terminal.
+-- A pandoc filter: the document of noweb.lua, or one part of it, for a
+-- terminal.  What comes out is one raw block, for pandoc's writer "plain".
 --
--- Variables: part (its title; none: all parts), columns, colour and unicode
+-- Metadata: part (its title; none: all parts), columns, colour and unicode
 -- (if not empty).
 --
--- pandoc calls a function for each element, with strings.  Whoever draws boxes
--- needs to know the room first, and so only Doc is here, which walks through
--- the document itself.
+-- It could be a writer.  But those of this pandoc are called for each element,
+-- from the inside out, with strings; whoever draws boxes has to know the room
+-- first, and whoever wants one part has no use for the other six.
+--
+-- Environment: BOOK is this directory.
 
-local book = os.getenv('BOOK') or 'book'
-package.path = book .. '/?.lua;' .. package.path
+package.path = (os.getenv('BOOK') or 'book') .. '/?.lua;' .. package.path
 local code = require 'code'
 
 local columns, width, colour, unicode   -- width: of prose
@@ -199,7 +200,10 @@ end
 
 local inlines
 local INLINE = {
-  Str = function(o, e, s) o:put(e.text, s) end,
+  -- (what was computed may have blanks in it)
+  Str = function(o, e, s)
+    if e.text:find ' ' then o:say(e.text, s) else o:put(e.text, s) end
+  end,
   Space = function(o) o:space() end,
   SoftBreak = function(o) o:space() end,
   LineBreak = function(o) o:newline() end,
@@ -485,9 +489,18 @@ local function draw_table(t, room)
     if headed then row(r) end
   end
   if headed then out[#out + 1] = edge('├', '┼', '┤') end
+  -- where many cells have several lines, one must see where a row ends
+  local high = 0
+  for _, r in ipairs(fits and {} or body) do
+    for i = 1, n do
+      if #wrap(r[i] or words(), widths[i]) > 1 then
+        high = high + 1
+        break
+      end
+    end
+  end
   for i, r in ipairs(body) do
-    -- where cells have several lines, one must see where a row ends
-    if i > 1 and not fits then out[#out + 1] = edge('├', '┼', '┤') end
+    if i > 1 and 3 * high > #body then out[#out + 1] = edge('├', '┼', '┤') end
     row(r)
   end
   out[#out + 1] = edge('└', '┴', '┘')
@@ -743,13 +756,16 @@ local function show_beer(trials)
     'yours to tick. When all are ticked, pour.')
 end
 
-function Doc(_, _, variables)
-  columns = math.max(tonumber(variables.columns or '') or 80, 20)
+local function terminal(doc)
+  local function given(name)
+    local value = pandoc.utils.stringify(doc.meta[name] or '')
+    return value ~= '' and value or nil
+  end
+  columns = math.max(tonumber(given 'columns') or 80, 20)
   width = math.min(columns, 88)
-  local function given(name) return variables[name] ~= '' and variables[name] or nil end
   colour, unicode = given 'colour', given 'unicode'
   local part = given 'part'
-  local parts, trials, sources = survey(PANDOC_DOCUMENT)
+  local parts, trials, sources = survey(doc)
   local found
   for _, p in ipairs(parts) do
     if not part or p.title == part then
@@ -759,10 +775,7 @@ function Doc(_, _, variables)
   end
   if not found then error('there is no part ' .. tostring(part)) end
   if not part then show_beer(trials) end
-  return table.concat(output, '\n')
+  return pandoc.Pandoc { pandoc.RawBlock('plain', table.concat(output, '\n')) }
 end
 
-function Blocksep() return '' end
-setmetatable(_G, { __index = function(_, name)
-  if type(name) == 'string' and name:match('^%u') then return function() return '' end end
-end })
+return { { Pandoc = terminal } }
