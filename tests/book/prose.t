@@ -64,12 +64,12 @@ is_deeply \@listed, [ sort { lc $a cmp lc $b || $a cmp $b } @listed ],
 	'book/words is sorted';
 is scalar(keys %listed), scalar(@listed), '... and has no word twice';
 
-# What has a digit, a dot or a like sign inside, or begins with a slash, is a name.
+# What has a digit, a dot or a like sign inside, or begins with a slash or a dot, is a name.
 sub words_of {
 	my ($text) = @_;
 	my @words;
 	for (split /[\s,()\x{2013}\x{2014}"\x{201c}\x{201d}]+/, $text) {
-		next if m{^/|\w[.=_:@]\w|\d|\x{25a1}};
+		next if m{^[/.]\w|\w[.=_:@]\w|\d|\x{25a1}};
 		my ($whole) = /^[^\p{L}]*(.*?)[^\p{L}]*$/;
 		push @words, $listed{$whole} ? $whole : split m{[^\p{L}']+};
 	}
