@@ -48,7 +48,7 @@ PARTS := Preparation Guest Drivers Launcher Host Switcher Mastery
 READ := $(PARTS) Beer Puppy
 READ += $(READ:=!)
 NEED_CODE := $(filter-out help kernel module-debug run try test test-debug \
-	test-bochs fuzz bench lint book html epub check-book $(READ) uninstall deb clean distclean \
+	test-bochs fuzz bench figures lint book html epub check-book $(READ) uninstall deb clean distclean \
 	packages-%,$(or $(MAKECMDGOALS),all))
 ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
@@ -203,6 +203,13 @@ bench: packages-test
 	build/kernel-guest small
 	tests/bench
 	tests/bench --devices
+
+## figures	boot a Guest, and draw what it did; the drawings are in git
+.PHONY: figures
+figures: packages-test
+	$(STOCK_ALL)
+	build/kernel-guest small
+	book/draw
 
 ## lint		check the quest and the tangled code
 .PHONY: lint
