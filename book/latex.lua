@@ -333,6 +333,11 @@ local looks = {
       if d.classes:includes(class) then return box(d, environment) end
     end
   end,
+  -- behind \\backmatter no chapter has a number, and \\chapter* has no running head
+  Header = function(h)
+    h.classes = h.classes:filter(function(c) return c ~= 'unnumbered' end)
+    return h
+  end,
   Note = function(n)
     local r = pandoc.List { raw('\\qnote{') }
     r:extend(pandoc.utils.blocks_to_inlines(n.content, { pandoc.LineBreak() }))
