@@ -252,6 +252,7 @@ local function listing(b)
       local prompt, rest = '', line
       if class == 'console' and not typed then
         prompt, rest = line:match('^([%w@:~/.-]*[$#] )(.*)$')
+        if not prompt then prompt, rest = line:match('^(%(gdb%) )(.*)$') end
         typed = prompt ~= nil
         prompt, rest = prompt or '', rest or line
       end
@@ -309,9 +310,10 @@ local function figure(b)
   local svg = h:read('a')
   h:close()
   spit('fig/' .. name, svg)
-  -- larger than on paper, as the text is
+  -- larger than on paper, as the text is (what dot draws has large letters)
+  local scale = figures.kind(b) == 'dot' and 1.45 or 1.85
   local function size(of)
-    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * 1.45)
+    return math.ceil(tonumber(svg:match('<svg[^>]-%s' .. of .. '="([%d.]+)')) * scale)
   end
   local caption = pandoc.read(b.attributes.caption or '', 'markdown').blocks[1]
   local out = pandoc.List { raw(('<figure%s><a href="fig/%s"><img src="fig/%s" width="%d" height="%d" loading="lazy" alt="%s"></a>')

@@ -100,6 +100,8 @@ function testText() {
 		'no name twice on a page')
 	none(pages.flatMap(p => [...text[p].matchAll(/<img (?![^>]*alt="[^"])[^>]*>/g)].map(m => p + ': ' + m[0])),
 		'no figure without a text')
+	none(pages.flatMap(p => [...text[p].matchAll(/<code>\{[.#][^<]{0,60}/g)].map(m => p + ': ' + m[0])),
+		'no drawing is left as text')
 	none(pages.flatMap(p => [...text[p].matchAll(/<(?:script|link|img|iframe)[^>]*(?:src|href)="(?:https?:)?\/\/[^>]*>/g)]
 		.map(m => p + ': ' + m[0])), 'nothing comes from elsewhere')
 	const chunks = pages.flatMap(p => ids[p].filter(id => /^[A-Z]\d+$/.test(id)))
