@@ -308,8 +308,9 @@ end
 
 -- What chunks declare, and what the comments beside it say.
 local function interface(names)
-  local rows, offset = {}, nil
+  local rows, meant = {}, false
   local function row(c, name, value, text)
+    meant = meant or text ~= ''
     rows[#rows + 1] = { cell(pandoc.Code(name)), cell(pandoc.Code(value)),
       cell(table.unpack(pandoc.utils.blocks_to_inlines(
         pandoc.read((text:gsub('[<*_`$^~\\%[%]]', '\\%0')), 'markdown').blocks))),
@@ -349,8 +350,14 @@ local function interface(names)
     end
     if not found then error(('book: ::: interface wants a chunk that is not there: %s'):format(name)) end
   end
-  return new_table({ 'name', 'value or type', 'meaning', 'in' },
-    { 'AlignLeft', 'AlignLeft', 'AlignLeft', 'AlignLeft' }, rows)
+  local heads = { 'name', 'value or type', 'meaning', 'in' }
+  if not meant then                     -- no comments, no column for them
+    table.remove(heads, 3)
+    for _, r in ipairs(rows) do table.remove(r, 3) end
+  end
+  local aligns = {}
+  for i = 1, #heads do aligns[i] = 'AlignLeft' end
+  return new_table(heads, aligns, rows)
 end
 
 local function list_of_trials(trials)
