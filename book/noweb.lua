@@ -337,7 +337,10 @@ local function interface(names)
           if not code then code, comment = l:match('^%s*(.-)%s*$'), before end
           before = ''
           local define, value = code:match('^#define%s+([%w_]+)%s+(.+)$')
-          local kind, members = code:match('^([%w_ ]-[%w_][ *]) *([%w_%[%], ]+);$')
+          local kind, members = code:match('^(struct [%w_]+ )([%w_%[%]]+);$')
+          if not kind then
+            kind, members = code:match('^([%w_ ]-[%w_][ *]) *([%w_%[%], ]+);$')
+          end
           local entry, number = code:match('^([%u%d_]+)%s*=?%s*([%w_]*),$')
           if define then row(c, define, value, comment)
           elseif members then row(c, members, kind:gsub('%s+$', ''), comment)
