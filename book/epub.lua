@@ -265,7 +265,9 @@ return {
     Code = function(c)
       local ref = c.attributes.ref
       if c.classes:includes('chunkname') then return use(c.text, ref) end
-      local bare = pandoc.Code(c.text)
+      -- a long name may be broken where its words meet
+      local bare = #c.text > 12 and not c.text:find ' ' and
+        html('<code>' .. escape(c.text):gsub('[_/]', '%0<wbr />') .. '</code>') or pandoc.Code(c.text)
       return number[ref] and link({ bare }, ref, 'id') or bare
     end,
     -- "In which ..." is an opening, any other quotation is one
