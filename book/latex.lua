@@ -36,7 +36,7 @@ local function escape_ident(s)
   if #s > 8 then
     t = t:gsub('\\_', '\\_\\allowbreak{}'):gsub('/', '/\\allowbreak{}')
       :gsub('\\mbox{%-}', '\\mbox{-}\\allowbreak{}'):gsub('%(', '(\\allowbreak{}')
-      :gsub('%.', '.\\allowbreak{}'):gsub('=', '=\\allowbreak{}')
+      :gsub('%.([%w_]%w%w%w)', '.\\allowbreak{}%1'):gsub('=', '=\\allowbreak{}')
       :gsub('\\ ', '\\ \\allowbreak{}')
   end
   return t
@@ -211,6 +211,11 @@ local function measure(cell, breakable)
       wish = wish + math.ceil(#c.text * 1.1)
       for w in c.text:gmatch('%S+') do word(w, true) end
     end,
+    Strong = function(s)
+      for w in pandoc.utils.stringify(s):gmatch('%S+') do
+        need = math.max(need, math.ceil(utf8.len(w) * BOLD))
+      end
+    end,
     Space = function() wish = wish + 1 end, SoftBreak = function() wish = wish + 1 end,
   })
   return wish, need
@@ -239,21 +244,28 @@ local function table_widths(t, breakable)
     return t
   end
 
-  -- words do not fill their lines: reckon with some more than there are
-  local function height(i, width)
-    local lines = 0
-    for _, wish in ipairs(cells[i]) do lines = lines + math.max(1, wish * 1.1 / width) ^ 1.2 end
-    return lines
+  -- A row is as high as its highest cell.  Words do not fill their lines: we
+  -- reckon with some more than there are.
+  local function height(wider)
+    local sum = 0
+    for r = 1, #cells[1] do
+      local highest = 0
+      for i = 1, n do
+        local lines = math.max(1, cells[i][r] * 1.1 / (least[i] + (i == wider and 1 or 0)))
+        highest, sum = math.max(highest, lines), sum + 0.1 * lines
+      end
+      sum = sum + highest
+    end
+    return sum
   end
-  local spare = room - minimum
-  while spare > 0 do
-    local best, gain = nil, 0
+  for _ = 1, room - minimum do
+    local best, low = nil, height()
     for i = 1, n do
-      local g = least[i] < natural[i] and height(i, least[i]) - height(i, least[i] + 1) or 0
-      if g > gain then best, gain = i, g end
+      local h = least[i] < natural[i] and height(i) or low
+      if h < low then best, low = i, h end
     end
     if not best then break end
-    least[best], spare = least[best] + 1, spare - 1
+    least[best] = least[best] + 1
   end
   local sum = 0
   for i = 1, n do sum = sum + least[i] end
