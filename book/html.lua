@@ -423,8 +423,8 @@ local function note_sections(page)
   end
 end
 
-local function turn(rel, page, words_)
-  return page and ('<a rel="%s" href="%s"><small>%s</small> %s</a>'):format(rel, page.file, words_,
+local function turn(rel, page, label)
+  return page and ('<a rel="%s" href="%s"><small>%s</small> %s</a>'):format(rel, page.file, label,
     escape(page.title)) or '<span></span>'
 end
 
