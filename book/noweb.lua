@@ -521,12 +521,21 @@ function Reader(input)
   for i, f in ipairs(files) do body[i] = read_file(f) end
   fill_in(body)
 
+  -- a part's words are those of the chapter that bears its name
+  local inwhich = {}
+  for _, f in ipairs(files) do
+    local name = f.name:match('([^/]*)%.nw$')
+    if not inwhich[f.part] or PARTS[f.part] and name == PARTS[f.part]:lower() then
+      inwhich[f.part] = f.inwhich or ''
+    end
+  end
+
   local blocks, part, back = pandoc.List{}, nil, false
   for i, f in ipairs(files) do
     if f.part ~= part and f.part ~= APPENDIX then
       blocks:insert(pandoc.Div({}, pandoc.Attr('part-' .. f.part:lower(), { 'part' },
         { { 'letter', f.part }, { 'number', f.name:match('(%d+)%-[^/]*/[^/]*$') or '0' },
-        { 'title', PARTS[f.part] or f.part }, { 'inwhich', f.inwhich or '' } })))
+        { 'title', PARTS[f.part] or f.part }, { 'inwhich', inwhich[f.part] } })))
     elseif f.part ~= part then
       blocks:insert(pandoc.Div({}, pandoc.Attr('', { 'backmatter' })))
       back = true
