@@ -51,7 +51,7 @@ end
 -- --- Chunks and other code ------------------------------------------------------
 
 -- What is longer than SHORT lines may be broken, but not near its ends; best
--- after an empty line.
+-- at an empty line.
 local SHORT, END = 12, 3
 
 local function code_lines(text, lang, command)
@@ -71,10 +71,11 @@ local function code_lines(text, lang, command)
       end
     end
     local indent = use and #line[1].text:match('^ *') or 0
-    out[#out + 1] = (use and ('\\qlu{%d}{'):format(indent) or command .. '{') .. table.concat(l) .. '}'
-    if #lines > SHORT and i >= END and i <= #lines - END then
+    if #lines > SHORT and i > END and i <= #lines - END + 1 then
       out[#out] = out[#out] .. (#line == 0 and '\\qbreak{50}' or '\\qbreak{500}')
     end
+    out[#out + 1] = #line == 0 and command .. 'empty' or
+      (use and ('\\qlu{%d}{'):format(indent) or command .. '{') .. table.concat(l) .. '}'
   end
   return table.concat(out, '\n')
 end
@@ -107,8 +108,8 @@ local function chunk(d)
   if a.next ~= '' then foot[#foot + 1] = 'goes on in ' .. refs(words(a.next)) end
   for _, n in ipairs(words(a.idents)) do names[#names + 1] = definition(n, d.identifier) end
   if #names > 0 then foot[#foot + 1] = 'defines ' .. table.concat(names, ', ') end
-  return block(('\\chunk{%s}{%s}{%s}{%s}\n%s\n\\chunkdone{%s}'):format(
-    d.identifier, a.num, chunk_name(a.name), a.prev ~= '' and '+' or '',
+  return block(('\\chunkskip{%s}\\chunk{%s}{%s}{%s}{%s}\n%s\n\\chunkdone{%s}'):format(
+    a.keep and '10000' or '60', d.identifier, a.num, chunk_name(a.name), a.prev ~= '' and '+' or '',
     code_lines(d.content[1].text, a.lang, '\\ql'), table.concat(foot, '; ')))
 end
 
@@ -266,6 +267,11 @@ local function table_widths(t, breakable)
     end
     if not best then break end
     least[best] = least[best] + 1
+    minimum = minimum + 1
+  end
+  for i = 1, n do               -- what no row needs: names in one piece, from the left
+    local more = math.max(0, math.min(room - minimum, natural[i] - least[i]))
+    least[i], minimum = least[i] + more, minimum + more
   end
   local sum = 0
   for i = 1, n do sum = sum + least[i] end
@@ -392,8 +398,18 @@ local looks = {
 }
 
 -- The whole document, before any of it is LaTeX: which names are used where,
--- what links lead to.
+-- what links lead to; what is said in two lines stays with the chunk it is about.
+local FEW = 150
 local function survey(doc)
+  local blocks = doc.blocks
+  for i, b in ipairs(blocks) do
+    local p = blocks[i - 1]
+    if b.t == 'Div' and b.classes:includes('chunk') and p and p.t == 'Para' and
+        #pandoc.utils.stringify(p) < FEW then
+      b.attributes.keep = 'with'
+      blocks[i] = b
+    end
+  end
   local function note(e) if e.identifier ~= '' then ids[e.identifier] = true end end
   local function paged(e)
     note(e)
@@ -417,6 +433,7 @@ local function survey(doc)
       end
     end,
   })
+  return pandoc.Pandoc(blocks, doc.meta)
 end
 
 return {
