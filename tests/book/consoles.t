@@ -107,8 +107,8 @@ def pattern(lines, about):
     """A regular expression for the output, without blanks."""
     text = " ".join(" ".join(lines).split())
     parts = []
-    for piece in re.split(r"(\.\.\.|0x[0-9a-f]+|\d[\d.]*|\s+)", text):
-        if piece == "...":
+    for piece in re.split(r"(\s*\.\.\.\s*|0x[0-9a-f]+|\d[\d.]*|\s+)", text):
+        if piece.strip() == "...":
             parts.append(r"\s*.*?\s*")
         elif re.match(r"\s+$", piece):
             parts.append(r"\s+")
@@ -239,6 +239,7 @@ SAMPLES = (
     (False, [], "$ echo one two\none"),
     (False, [], "$ echo one two"),
     (True, [], "$ seq 9\n1\n...\n8 ..."),
+    (True, [], "$ seq 9\n...\n1\n...\n2\n3 4...9"),
     (False, [], "$ seq 9\n1\n...\n8"),
     (True, ["about"], "$ echo 0x2f and 17.5 \\\n    or 3\n0xfe and 2 or 30"),
     (False, [], "$ echo 3\n4"),
