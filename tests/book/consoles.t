@@ -107,13 +107,13 @@ def pattern(lines, about):
     """A regular expression for the output, without blanks."""
     text = " ".join(" ".join(lines).split())
     parts = []
-    for piece in re.split(r"(\s*\.\.\.\s*|0x[0-9a-f]+|\d[\d.]*|\s+)", text):
+    for piece in re.split(r"(\s*\.\.\.\s*|0x[0-9a-f]+|\d+(?:\.\d+)*|\s+)", text):
         if piece.strip() == "...":
             parts.append(r"\s*.*?\s*")
         elif re.match(r"\s+$", piece):
             parts.append(r"\s+")
         elif about and re.match(r"0x|\d", piece):
-            parts.append(r"(?:0x[0-9a-f]+|\d[\d.]*)")
+            parts.append(r"(?:0x[0-9a-f]+|\d+(?:\.\d+)*)")
         else:
             parts.append(re.escape(piece))
     return re.compile("".join(parts), re.S)
