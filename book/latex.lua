@@ -54,7 +54,7 @@ end
 -- at an empty line.
 local SHORT, END = 12, 3
 
-local function code_lines(text, lang, command)
+local function code_lines(text, lang, command, whole)
   local lines, out = code.lines(text, lang), {}
   for i, line in ipairs(lines) do
     local l, use = {}, false
@@ -71,7 +71,7 @@ local function code_lines(text, lang, command)
       end
     end
     local indent = use and #line[1].text:match('^ *') or 0
-    if #lines > SHORT and i > END and i <= #lines - END + 1 then
+    if not whole and #lines > SHORT and i > END and i <= #lines - END + 1 then
       out[#out] = out[#out] .. (#line == 0 and '\\qbreak{50}' or '\\qbreak{500}')
     end
     out[#out + 1] = #line == 0 and command .. 'empty' or
@@ -110,7 +110,7 @@ local function chunk(d)
   if #names > 0 then foot[#foot + 1] = 'defines ' .. table.concat(names, ', ') end
   return block(('\\chunkskip{%s}\\chunk{%s}{%s}{%s}{%s}\n%s\n\\chunkdone{%s}'):format(
     a.keep and '10000' or '60', d.identifier, a.num, chunk_name(a.name), a.prev ~= '' and '+' or '',
-    code_lines(d.content[1].text, a.lang, '\\ql'), table.concat(foot, '; ')))
+    code_lines(d.content[1].text, a.lang, '\\ql', a.whole), table.concat(foot, '; ')))
 end
 
 -- Longer lines than WIDE columns of what a program says go on below.
@@ -315,8 +315,12 @@ end
 
 local BOXES = { goal = 'qgoal', trial = 'qtrial', aside = 'qaside', hint = 'qhint' }
 
+-- (only a long one goes on on the next page)
+local LONG = 1200
+
 local function box(d, environment)
   local start = '\\begin{' .. environment .. '}'
+  if #pandoc.utils.stringify(d) > LONG then start = start .. '[breakable]' end
   if environment == 'qtrial' then
     local a = d.attributes
     start = start .. ('{%s}{%s}{%s}'):format(markdown(a.title), a.minutes or '', a.level or '')
@@ -398,15 +402,22 @@ local looks = {
 }
 
 -- The whole document, before any of it is LaTeX: which names are used where,
--- what links lead to; what is said in two lines stays with the chunk it is about.
+-- what links lead to; what is said in two lines stays with the chunk it is about,
+-- and the last chunk of a chapter leaves no three lines on a page of their own.
 local FEW = 150
+local function ends_chapter(b)
+  return not b or b.t == 'Header' and b.level == 1 or
+    b.t == 'Div' and (b.classes:includes('part') or b.classes:includes('backmatter'))
+end
 local function survey(doc)
   local blocks = doc.blocks
   for i, b in ipairs(blocks) do
     local p = blocks[i - 1]
-    if b.t == 'Div' and b.classes:includes('chunk') and p and p.t == 'Para' and
-        #pandoc.utils.stringify(p) < FEW then
-      b.attributes.keep = 'with'
+    if b.t == 'Div' and b.classes:includes('chunk') then
+      if p and p.t == 'Para' and #pandoc.utils.stringify(p) < FEW then
+        b.attributes.keep = 'with the words before'
+      end
+      if ends_chapter(blocks[i + 1]) then b.attributes.whole = 'on one page' end
       blocks[i] = b
     end
   end
