@@ -299,7 +299,11 @@ local function table_looks(t)
       end
     end
   end
-  return table_widths(t)
+  local rows = 0
+  for _, b in ipairs(t.bodies) do rows = rows + #b.body end
+  t = table_widths(t)
+  if rows > SHORT then return t end
+  return { block('\\begingroup\\qshort'), t, block('\\endgroup') }
 end
 
 -- --- The filter ---------------------------------------------------------------------
