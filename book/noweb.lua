@@ -144,6 +144,53 @@ local function read_stream(input)
   end
 end
 
+-- noweb finds words. But `device` may be a structure in one line and somebody's
+-- variable in the next, and only the structure is meant by its name. So a word in
+-- small letters counts where it stands behind `struct` and the like, or before a
+-- parenthesis, if such a thing is what was defined; names with an underscore are
+-- their own.
+local STRIP = '\u{E003}[^\u{E001}]*\u{E001}([^\u{E002}]*)\u{E002}'
+local function drop_homonyms()
+  local by_label, kind, kept = {}, {}, {}
+  for _, c in ipairs(chunks) do by_label[c.label] = c end
+  for _, e in ipairs(ident_index) do
+    if e.name:match('^%l+$') then
+      for _, label in ipairs(e.defs) do
+        local text = by_label[label] and by_label[label].text:gsub(STRIP, '%1') or ''
+        local k = kind[e.name] or {}
+        for _, word in ipairs { 'struct ', 'enum ', 'union ' } do
+          k.tag = k.tag or text:find(word .. e.name .. ' {', 1, true)
+        end
+        k.called = k.called or text:match('%f[%w_]' .. e.name .. '%(')
+        kind[e.name] = (k.tag or k.called) and k
+      end
+    end
+  end
+  for _, c in ipairs(chunks) do
+    local text = c.text
+    c.text = text:gsub('()(\u{E003}[^\u{E001}]*\u{E001}([^\u{E002}]*)\u{E002})()',
+      function(from, token, name, to)
+        local before = text:sub(math.max(1, from - 7), from - 1)
+        local k = kind[name]
+        local keep = not k or k.called and text:sub(to, to) == '(' or k.tag and
+          (before:match('struct $') or before:match('enum $') or before:match('union $'))
+        if not keep then return name end
+        kept[name] = kept[name] or {}
+        kept[name][c.label] = true
+        return token
+      end)
+  end
+  for _, e in ipairs(ident_index) do
+    if kind[e.name] then
+      local uses = {}
+      for _, label in ipairs(e.uses) do
+        if kept[e.name] and kept[e.name][label] then uses[#uses + 1] = label end
+      end
+      e.uses = uses
+    end
+  end
+end
+
 -- the language of a chunk is that of the file that it ends up in
 local function find_languages()
   local by_name = {}
@@ -512,6 +559,7 @@ end
 
 function Reader(input)
   read_stream(tostring(input))
+  drop_homonyms()
   find_languages()
 
   for _, f in ipairs(files) do
