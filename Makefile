@@ -2,8 +2,8 @@
 #
 # Every entry point of lguest.  `make help` prints them.
 #
-# The source is the quest: quest/*/*.nw.  What stands below guest/, host/ and
-# switcher/ is tangled from it, and is never edited.
+# The source is the quest: the files that quest/order lists.  What stands below
+# guest/, host/ and switcher/ is tangled from it, and is never edited.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -11,7 +11,8 @@ SHELL := /bin/bash
 .SUFFIXES:
 .DEFAULT_GOAL := all
 
-QUEST := $(sort $(wildcard quest/*/*.nw))
+QUEST := $(shell cat quest/order)
+$(foreach f,$(filter-out $(QUEST),$(wildcard quest/*/*.nw)),$(error $f is not in quest/order))
 
 # The kernel to build the module for: the running one if its headers are here,
 # else the stock one, of the newest Debian headers.  What runs in QEMU is always
@@ -54,10 +55,10 @@ ifneq ($(NEED_CODE),)
 include tangle/tangled.mk
 endif
 
-tangle/tangled.mk: $(QUEST) $(wildcard quest/*/.) tangle/tangle
+tangle/tangled.mk: $(QUEST) quest/order $(wildcard quest/*/.) tangle/tangle
 	@tangle/tangle --makefile $@ $(QUEST)
 
-## tangle		quest/*/*.nw to code in guest/, host/ and switcher/
+## tangle		the quest to code in guest/, host/ and switcher/
 .PHONY: tangle
 tangle: tangle/tangled.mk
 	@:
