@@ -118,7 +118,7 @@ kernel: packages-run
 
 # --- Running and testing --------------------------------------------------------
 
-PACKAGES := $(addprefix packages-,run test bochs lint book read check-book deb)
+PACKAGES := $(addprefix packages-,run test bench bochs lint book read check-book deb)
 .PHONY: $(PACKAGES)
 $(PACKAGES): packages-%:
 	@build/packages $*
@@ -197,13 +197,14 @@ fuzz: packages-test
 	$(MAKE) tangle
 	prove --verbose --timer tests/fuzz.t
 
-## bench		count instructions, in a Guest and without lguest
+## bench		count instructions, in a Guest and elsewhere; compare with git
 .PHONY: bench
-bench: packages-test
+bench: packages-bench
 	$(STOCK_ALL)
 	build/kernel-guest small
-	tests/bench
 	tests/bench --devices
+	tests/bench --scale
+	tests/bench --check
 
 ## figures	boot a Guest, and draw what it did; the drawings are in git
 .PHONY: figures

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- *	bench [-r ROUNDS] [-s SCALE] [-o NAME,NAME...]
+ *	bench [-r ROUNDS] [-s SCALE] [-o NAME,NAME...] [PROCESSES]
  *
- * What do the operations of a kernel cost? See measure.h.
+ * What do the operations of a kernel cost? See measure.h. With a number, so
+ * many processes live beside this one. They stand in a ring, and "ring" is
+ * what it takes to pass a byte to the next of them.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -162,6 +165,22 @@ static void touch(long n)
 	}
 }
 
+/* Two threads of one process, each with half of the work. */
+static void *touch_half(void *n)
+{
+	touch((long)n);
+	return NULL;
+}
+
+static void touch_parallel(long n)
+{
+	pthread_t thread;
+
+	check(!pthread_create(&thread, NULL, touch_half, (void *)(n / 2)));
+	touch(n - n / 2);
+	pthread_join(thread, NULL);
+}
+
 static volatile int caught;
 
 static void on_signal(int sig)
@@ -247,14 +266,91 @@ static void copy_1m(long n)
 	}
 }
 
+/* Each in the ring waits for a byte, and gives it to the next. */
+static long living;
+static int ring_first, ring_last;
+
+static void live(long n)
+{
+	int pipes[2], from, i, fd;
+	char c;
+
+	check(!pipe(pipes));
+	from = pipes[0];
+	ring_first = pipes[1];
+	for (i = 0; i < n; i++) {
+		check(!pipe(pipes));
+		fd = fork();
+		check(fd >= 0);
+		if (!fd) {
+			close(ring_first);
+			close(pipes[0]);
+			while (read(from, &c, 1) == 1)
+				check(write(pipes[1], &c, 1) == 1);
+			_exit(0);
+		}
+		close(from);
+		close(pipes[1]);
+		from = pipes[0];
+	}
+	ring_last = from;
+}
+
+static void ring(long n)
+{
+	char c = 0;
+
+	for (; n > 0; n -= living)
+		check(write(ring_first, &c, 1) == 1 &&
+		      read(ring_last, &c, 1) == 1);
+}
+
+static void floating_point(long n)
+{
+	volatile double x = 1.1;
+
+	while (n--)
+		x = x * 1.0000001 + 0.5;
+}
+
+/*
+ * From the kernel's first look at its clock until now, by that clock, which
+ * stamps what is written into the kernel's log. It means the boot if we are
+ * the first program that the first shell runs.
+ */
+static void boot(void)
+{
+	int fd = open("/dev/kmsg", O_RDWR | O_NONBLOCK);
+	unsigned long long us;
+	char line[256] = "";
+
+	if (!selected("boot") || fd < 0)
+		return;
+	lseek(fd, 0, SEEK_END);
+	check(write(fd, "<7>bench\n", 9) == 9 &&
+	      read(fd, line, sizeof(line) - 1) > 0 &&
+	      sscanf(line, "%*u,%*u,%llu", &us) == 1);
+	close(fd);
+	printf("boot\t1\t%llu\t%llu\n", us * 1000, us * 1000);
+}
+
 int main(int argc, char **argv)
 {
+	int first;
+
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
-	if (measure_options(argc, argv) != argc)
+	first = measure_options(argc, argv);
+
+	if (first == argc - 1)
+		living = atol(argv[first]);
+	else if (first != argc)
 		return 2;
 	if (chdir("/tmp"))
 		bail_out("/tmp: %m");
+	boot();
+	if (living)
+		live(living);
 	measure("loop", loop, 1000000, 1);
 	measure("clock_gettime", read_clock, 50000, 1);
 	measure("getpid", call_getpid, 50000, 1);
@@ -272,5 +368,15 @@ int main(int argc, char **argv)
 	measure("fork_exec", fork_exec, 50, 1);
 	measure("file", file, 1000, 1);
 	measure("memcpy_1m", copy_1m, 100, 1);
+	measure("floating_point", floating_point, 100000, 1);
+	/* Last: the stack of a thread stays, and each fork would copy it. */
+	measure("touch_parallel", touch_parallel, 20, FAULTS);
+	/* Whoever counts their memory has time for it. */
+	if (living) {
+		measure("ring", ring, 20 * living, 1);
+		printf("live\t%ld\n", living);
+		fflush(stdout);
+		sleep(1);
+	}
 	return 0;
 }
