@@ -2,12 +2,14 @@
 /*
  * A plugin for QEMU's emulator: what is executed, and where?
  *
- *	-plugin count.so,out=FILE
+ *	-plugin count.so,out=FILE[,module=FILE]
  *
  * Whenever a program executes MARK(number) of tests/guest/measure.h, a line
  * is added to the file: the number, and then all counters of the table below,
  * place by place, since the machine was switched on. They are exact: each
  * instruction is counted when it is executed, those of REP once a round.
+ * The second file gets a line with the number, too, and then one for each
+ * instruction where modules are: address and count.
  *
  * Debian's QEMU takes plugins, but its packages do not bring the header for
  * them. Here is as much of it as we need, after docs/devel/tcg-plugins.rst.
@@ -56,6 +58,10 @@ static const char *const what_name[WHATS] = {
 static uint64_t counts[PLACES][WHATS];
 static FILE *out;
 
+#define MODULES		0xffffffffc0000000
+static uint64_t module_counts[1 << 22];
+static FILE *module_out;
+
 /*
  * Guest and Host are both Linux, at the same virtual addresses. But the
  * Host's text lies in one piece, where it was when the machine began: the
@@ -78,7 +84,7 @@ static enum place find_place(struct qemu_plugin_insn *insn)
 		return PROGRAM;		/* what the kernel lends it: the vDSO */
 	if (address >> 24 == 0xffff800000)
 		return SWITCHER;
-	if (address >= 0xffffffffc0000000)
+	if (address >= MODULES)
 		return MODULE;
 	if (address < 0xffffffff80000000)
 		return GUEST;
@@ -162,6 +168,24 @@ static void mark(unsigned int cpu, void *number)
 			fprintf(out, "\t%" PRIu64, counts[place][what]);
 	fprintf(out, "\n");
 	fflush(out);
+	if (!module_out)
+		return;
+	fprintf(module_out, "mark %" PRIuPTR "\n", (uintptr_t)number);
+	for (size_t i = 0; i < sizeof(module_counts) / 8; i++)
+		if (module_counts[i])
+			fprintf(module_out, "%" PRIx64 " %" PRIu64 "\n",
+				MODULES + i,
+				module_counts[i]);
+	fflush(module_out);
+}
+
+static uint64_t *module_counter(struct qemu_plugin_insn *insn)
+{
+	uint64_t offset = qemu_plugin_insn_vaddr(insn) - MODULES;
+
+	if (!module_out || offset >= sizeof(module_counts) / 8)
+		return NULL;
+	return module_counts + offset;
 }
 
 static void block(uint64_t id, struct qemu_plugin_tb *block)
@@ -175,6 +199,9 @@ static void block(uint64_t id, struct qemu_plugin_tb *block)
 
 		qemu_plugin_register_vcpu_insn_exec_inline(insn,
 			INLINE_ADD_U64, counter, 1);
+		if (module_counter(insn))
+			qemu_plugin_register_vcpu_insn_exec_inline(insn,
+				INLINE_ADD_U64, module_counter(insn), 1);
 		if (what != ALL)
 			qemu_plugin_register_vcpu_insn_exec_inline(insn,
 				INLINE_ADD_U64, counter + what, 1);
@@ -188,8 +215,11 @@ __attribute__((visibility("default")))
 int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
 	(void)info;
-	if (argc != 1 || strncmp(argv[0], "out=", 4) ||
+	if (argc < 1 || strncmp(argv[0], "out=", 4) ||
 	    !(out = fopen(argv[0] + 4, "w")))
+		return 1;
+	if (argc > 1 && (strncmp(argv[1], "module=", 7) ||
+			 !(module_out = fopen(argv[1] + 7, "w"))))
 		return 1;
 	fprintf(out, "mark");
 	for (int place = 0; place < PLACES; place++)
