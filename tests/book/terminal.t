@@ -15,12 +15,17 @@ delete @ENV{qw(NO_COLOR CLICOLOR_FORCE COLUMNS LC_CTYPE LANG PAGER LESS MAKEFLAG
 $ENV{TERM} = 'xterm';
 $ENV{LC_ALL} = 'C.UTF-8';
 
-# What a command prints, in this environment.
+# What a command prints, in this environment. (That it takes some seconds it says on
+# the other channel, to people.)
 sub printed {
 	my ($environment, @command) = @_;
 	local @ENV{keys %$environment} = values %$environment;
 	note join ' ', (map { "$_=$environment->{$_}" } sort keys %$environment), @command;
-	open(my $from, '-|', @command) or die "$command[0]: $!";
+	open(my $stderr, '>&', \*STDERR) or die "stderr: $!";
+	open(STDERR, '>', '/dev/null') or die "/dev/null: $!" unless $ENV{TEST_VERBOSE};
+	my $pid = open(my $from, '-|', @command);
+	open(STDERR, '>&', $stderr) or die "stderr: $!";
+	die "$command[0]: $!" unless $pid;
 	local $/;
 	my $text = <$from> // '';
 	close $from or diag "@command ended with status " . ($? >> 8);
