@@ -146,10 +146,12 @@ samples() {
 }
 one E07 'samples and breakpoints of the kernel' samples
 
-# All symbols of the module that are text.
+# All symbols of the module that are text; but not what the kernel's macros make of
+# a tracepoint, where no tracer may go.
 symbols() {
 	awk '$4 == "[lg]" && tolower($2) == "t" && !seen[$3]++ { print $3 }' \
-		/proc/kallsyms
+		/proc/kallsyms | grep -Ev \
+		'^(__SCT__|(__bpf_trace|perf_trace|trace_event_raw_event|trace_raw_output)_)'
 }
 probes() {	# probes p|r
 	: > wanted
@@ -202,8 +204,8 @@ everything() {
 	echo > $tracing/trace
 }
 one F22 'function_graph on the whole kernel' everything
-events() {	# all tracepoints of exceptions, interrupts, the scheduler, ...
-	for e in exceptions irq irq_vectors sched signal kmem timer x86_fpu \
+events() {	# all tracepoints of the module, of exceptions, interrupts, the scheduler, ...
+	for e in lguest exceptions irq irq_vectors sched signal kmem timer x86_fpu \
 			mmu_notifier tlb raw_syscalls; do
 		[ ! -e $tracing/events/$e ] || echo 1 > $tracing/events/$e/enable
 	done
