@@ -105,6 +105,13 @@ echo "client $?"
 cmp /tmp/log /tmp/hvc0.text && echo 'log same'
 echo "early $(cat /tmp/early)"
 cat /tmp/hvc0.text
+# A kernel that finds no console for its first process, as it may be with ports.
+mkdir /mute && cd /mute && cpio -i < /guest/initrd 2> /dev/null && rm dev/console &&
+	mkdir dev/console &&
+	find . | cpio -o -H newc > /tmp/mute 2> /dev/null
+lguest run --kernel /guest/bzImage --initrd /tmp/mute --memory 64M \
+	--append 'run="dmesg | grep -o Warn[i]ng:.unable.to.open; echo spoken"' < /dev/null 2>&1 |
+	sed 's/^/mute /'
 END
 my $guest = spew(scratch() . '/guest-job', <<'END', 0755);
 #!/bin/sh
@@ -145,5 +152,7 @@ like $text, qr/^port 0\nport same$/m, '... and back';
 like $text, qr/^window (0 0|stty: .*)$/m, 'the window has no size';
 like $text, qr/^\{"ok":true\}$/m, '... until it gets one';
 like $text, qr/^size 43 132$/m, '... that the Guest sees';
+like $text, qr/^mute Warning: unable to open\nmute spoken$/m,
+	'the first process waits for a console where the kernel found none';
 diag($text) if !Test::More->builder->is_passing;
 done_testing;
