@@ -6,6 +6,13 @@
 
 local M = {}
 
+-- the labels or names in an attribute
+function M.words(s)
+  local t = {}
+  for w in (s or ''):gmatch('%S+') do t[#t + 1] = w end
+  return t
+end
+
 local function set(words)
   local t = {}
   for w in words:gmatch('%S+') do t[w] = true end

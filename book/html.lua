@@ -22,11 +22,7 @@ local figures = require 'figures'
 
 local function block(s) return pandoc.RawBlock('html', s) end
 local function raw(s) return pandoc.RawInline('html', s) end
-local function words(s)
-  local t = {}
-  for w in (s or ''):gmatch('%S+') do t[#t + 1] = w end
-  return t
-end
+local words = code.words
 local text_of = pandoc.utils.stringify
 
 local ESCAPE = { ['&'] = '&amp;', ['<'] = '&lt;', ['>'] = '&gt;', ['"'] = '&quot;' }

@@ -11,11 +11,7 @@ local figures = require 'figures'
 
 local function raw(s) return pandoc.RawInline('latex', s) end
 local function block(s) return pandoc.RawBlock('latex', s) end
-local function words(s)
-  local t = {}
-  for w in (s or ''):gmatch('%S+') do t[#t + 1] = w end
-  return t
-end
+local words = code.words
 
 -- --- Text ---------------------------------------------------------------------
 
