@@ -66,7 +66,7 @@ typedef uint64_t u64;
 /* Frames: the shared page, the mailbox, code; from TABLES on they may be
  * tables, the first of them roots; from DATA on there is only data. */
 enum { SHARED = 1, MAILBOX, CODE, USER_CODE, FIXED, TABLES = 12, ROOTS = 3,
-       DATA = 26, END = 34, SPACES = 8 };
+       DATA = 26, END = 34, SPACES = 16 };
 /* In each frame, where no index of the game leads: a name, a word to write
  * to, and code that puts the name into RBX and jumps to R8. */
 enum { NAME = 336, WORD, EXEC = 340 };
@@ -132,6 +132,7 @@ static int current;
 static struct leaf leaves[2][8192], *now = leaves[0], *before = leaves[1];
 static int count, count_before;
 static bool withdrawn[SPACES];
+static bool made[SPACES];	/* their numbers have been used */
 static u64 pfns[PAGES];
 
 static int vm = -1, vcpu = -1, shadow_fd;
@@ -272,7 +273,8 @@ static void read_shadow(void)
 	struct leaf *swap = before;
 	ssize_t n, got = 0;
 	char *at = text, *end;
-	int spaces = 0, own;
+	bool shown[SPACES] = { 0 };
+	int own, space;
 
 	before = now, now = swap;
 	count_before = count, count = 0;
@@ -287,8 +289,9 @@ static void read_shadow(void)
 		struct leaf *l = &now[count];
 
 		if (*at <= '9') {		/* a leaf */
-			*l = (struct leaf){ .space = *at - '0', .root = at[1] };
-			end = number(number(number(at + 3, &l->va), &l->pfn),
+			*l = (struct leaf){ .space = strtol(at, &at, 10) };
+			l->root = *at;
+			end = number(number(number(at + 2, &l->va), &l->pfn),
 				     &l->bits) - 1;
 			count += count < 8191;
 			continue;
@@ -298,14 +301,16 @@ static void read_shadow(void)
 		if (sscanf(at, "machine %*d levels %*d current %d", &own) == 1) {
 			if (own != current)
 				fail("the current space is %d", own);
-		} else if (*at != 's' || !strstr(at, " window")) {
+		} else if (sscanf(at, "space %d", &space) != 1 || space < 0 ||
+			   space >= SPACES || !strstr(at, " window")) {
 			fail("the shadow says: %s", at);
 		} else {
-			withdrawn[spaces++] = strstr(at, " withdrawn");
+			withdrawn[space] = strstr(at, " withdrawn");
+			shown[space] = true;
 		}
 	}
-	if (spaces != SPACES)
-		fail("there are %d spaces", spaces);
+	if (memcmp(shown, made, sizeof(made)))
+		fail("these are not the spaces that were used");
 }
 
 static int order(const struct leaf *a, const struct leaf *b)
@@ -483,6 +488,8 @@ static void start_guest(void)
 	if (vcpu < 0 || run == MAP_FAILED || ioctl(vcpu, LGUEST_SET_STATE, &s))
 		fail("no vCPU: %s", strerror(errno));
 	memset(roots, 0, sizeof(roots));
+	memset(made, 0, sizeof(made));
+	made[0] = true;
 	roots[0] = TABLES * 4096;
 	current = 0;
 	enter();
@@ -598,7 +605,8 @@ static void update(void)
 
 static void set_cr3(void)
 {
-	int pcid = below(20) ? below(4) ? below(3) : below(8) : below(4096);
+	int pcid = below(20) ? below(4) ? below(3) : below(SPACES) :
+					  below(4096);
 	u64 root = (TABLES + (below(8) ? pcid : (int)below(ROOTS)) % ROOTS) *
 		   4096ull;
 	u64 cr3 = root | pcid | (below(4) ? NOFLUSH : 0);
@@ -615,6 +623,7 @@ static void set_cr3(void)
 	pcid = pcid < SPACES ? pcid : 0;
 	keep = cr3 & NOFLUSH && (cr3 & 0xfff) < SPACES && roots[pcid] == root;
 	roots[pcid] = root;
+	made[pcid] = true;
 	current = pcid;
 	check_shadow(keep ? NOTHING : SPACE, 0, pcid, false);
 }

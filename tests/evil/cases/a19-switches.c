@@ -10,7 +10,7 @@
  */
 #include "lib.h"
 
-#define ROOTS		5
+#define ROOTS		15
 #define VALUE		0x500000ull	/* says which root it is */
 #define PRIVATE		0x402000ull	/* the kernel's, in the lower half */
 #define EDGE		0x800000000000ull
