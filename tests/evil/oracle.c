@@ -104,7 +104,7 @@ extern const char code[], user_code[], code_end[];
 /* ---- What the model knows ---------------------------------------------------- */
 
 enum access { READ, WRITE, EXECUTE };
-enum flush { NOTHING, ALL, USER_HALF, PAGE, SPACE };
+enum flush { NOTHING, ALL, USER_HALF, PAGE, SPACE, ROOT };
 
 struct walk {
 	enum { ABSENT, PRESENT, DEADLY } found;
@@ -377,6 +377,8 @@ static bool covered(const struct leaf *l, enum flush flush, u64 va, int space)
 		return true;
 	if (flush == USER_HALF || flush == SPACE)
 		return l->va < HALF && l->space == space;
+	if (flush == ROOT)
+		return l->va < HALF && roots[l->space] == va;
 	if (flush == PAGE && (l->va >= HALF || l->space == space))
 		return (l->va ^ va) >> (3 + 9 * l->level) == 0;
 	return false;
@@ -640,6 +642,12 @@ static void flush(void)
 		sprintf(what, "flush page %llx", (long long)va);
 		run_guest(KBASE + 128, LHCALL_FLUSH_PAGE, va, 0, 0);
 		return check_shadow(PAGE, va, current, false);
+	}
+	if (kind == 14) {
+		va = (TABLES + below(ROOTS)) * 4096ull;
+		sprintf(what, "flush root %llx", (long long)va);
+		run_guest(KBASE + 128, LHCALL_FLUSH_TLB, va, 0, 0);
+		return check_shadow(ROOT, va, current, false);
 	}
 	sprintf(what, "flush %s", kind == 13 ? "all" : "user half");
 	run_guest(KBASE + 128, LHCALL_FLUSH_TLB, kind == 13, 0, 0);

@@ -232,6 +232,13 @@ static void flushed(void)
 	pt[256] = old;
 	call(LHCALL_FLUSH_TLB, 0, 0, 0);
 	ok(there(2) && alone(3, 4, 0) && user_there(3), "... and a half");
+	pt[256] = PHYS(page()) | P | RW | US;
+	call(LHCALL_FLUSH_TLB, PHYS(roots[2]), 0, 0);
+	good = there(3);
+	direct++;
+	call(LHCALL_SET_CR3, cr3_of(2, 3) | NOFLUSH, 0, 0);
+	ok(good && !*(volatile u64 *)VALUE, "... and another root's half");
+	pt[256] = old;
 	flush();
 	ok(alone(2, 3, 0) && user_there(2) && alone(3, 4, 0) && there(3),
 	   "... and everything");
