@@ -14,7 +14,7 @@ use Try;
 need('host/lg.ko', 'host/launcher/lguest');
 
 my $evil = evil();
-my $switches = cases() . '/a19-switches';
+my $switches = cases() . '/a20-switches';
 my @deaths = slurp("$TOP/tests/evil/die.S") =~
 	m{^#.*CASE == (\d+)\s+/\* (.*?) \*/}mg;
 my @spins = slurp("$TOP/tests/evil/spin.S") =~
@@ -36,7 +36,7 @@ show() {
 
 run calls
 show "calls $?"
-run a19-switches --stats
+run a20-switches --stats
 show "switches $?"
 for file in /evil/die-*; do
 	run ${file##*/}
@@ -80,7 +80,7 @@ my @hosts = (
 for (@hosts) {
 	my ($name, @options) = @$_;
 	my $result = try_host(@options, '--timeout', 400,
-		'--add', "$evil:/evil", '--add', "$switches:/evil/a19-switches",
+		'--add', "$evil:/evil", '--add', "$switches:/evil/a20-switches",
 		'--add', $job, '--', 'job');
 	my $text = $result->{out};
 	my %part = $text =~ /^=== (\S+)[ \n](.*?)(?=^=== |\z)/msg;

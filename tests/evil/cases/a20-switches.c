@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A19: switches between address spaces, those that the Switcher does alone
+ * A20: switches between address spaces, those that the Switcher does alone
  * and those that it must leave to the Host: a root, a number or a bit that it
  * does not know, a single step, an address that SYSRET must not have. At the
  * end it tells how many of each there were; 80-hostile.t compares that with
