@@ -29,8 +29,9 @@
  * the user has nothing of the upper half; slots 256 to 271 are empty; there
  * are no reserved bits, but a frame outside of memory ends the Guest; an
  * unknown PCID is 0, and a PCID with another root is flushed. A user may get a
- * page fault for which there is no reason, on the page behind that of the last
- * fault, and not twice on the same.
+ * page fault for which there is no reason, or be told that nothing is where
+ * there is something forbidden, on the page behind the last one where nothing
+ * was, and not twice on the same.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -147,7 +148,7 @@ static struct lguest_shared *shared;
 static u64 seed, step, random_state;
 static struct { u64 updates, flushes, accesses, faults, stale, deaths,
 		compared, born, short_walks, guesses; } total;
-static u64 last_fault;		/* page of the last fault of a user */
+static u64 last_fault;		/* page where a user last found nothing */
 static char what[200];		/* the last step */
 
 static void fail(const char *fmt, ...)
@@ -811,6 +812,11 @@ static void check_access(u64 va, bool user, enum access access, u64 value,
 			     (long long)w->frame);
 		return;
 	}
+	if (w->found == PRESENT && !in_the_hole(va) &&
+	    guessed(va, user, access)) {
+		total.guesses++;
+		return;
+	}
 	total.faults++;
 	error |= (user ? 4 : 0) | (w->found == PRESENT && !in_the_hole(va));
 	if (shared->vector != (14 | LGUEST_EVENT_VALID) ||
@@ -866,7 +872,9 @@ static void touch(void)
 		return bury();
 	}
 	check_access(va, user, access, value, l, &w);
-	if (user && shared->vector == (14 | LGUEST_EVENT_VALID))
+	if (user && access != EXECUTE && !in_the_hole(va) &&
+	    !(shared->error & 1) &&
+	    shared->vector == (14 | LGUEST_EVENT_VALID))
 		last_fault = va >> 12;
 	note_way(va, &w);
 	if (!tables_are(below(512) == 0))
