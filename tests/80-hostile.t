@@ -14,6 +14,7 @@ use Try;
 need('host/lg.ko', 'host/launcher/lguest');
 
 my $evil = evil();
+my $switches = cases() . '/a20-switches';
 my @deaths = slurp("$TOP/tests/evil/die.S") =~
 	m{^#.*CASE == (\d+)\s+/\* (.*?) \*/}mg;
 my @spins = slurp("$TOP/tests/evil/spin.S") =~
@@ -21,7 +22,7 @@ my @spins = slurp("$TOP/tests/evil/spin.S") =~
 my $job = spew(scratch() . '/job', <<'END', 0755);
 #!/bin/sh
 run() {
-	lguest run --kernel /evil/$1 --memory 32M --console none \
+	lguest run --kernel /evil/$1 $2 --memory 32M --console none \
 		< /dev/null > /tmp/text 2>&1
 }
 now() {
@@ -35,6 +36,8 @@ show() {
 
 run calls
 show "calls $?"
+run a20-switches --stats
+show "switches $?"
 for file in /evil/die-*; do
 	run ${file##*/}
 	show "${file##*/} $?"
@@ -77,12 +80,14 @@ my @hosts = (
 for (@hosts) {
 	my ($name, @options) = @$_;
 	my $result = try_host(@options, '--timeout', 400,
-		'--add', "$evil:/evil", '--add', $job, '--', 'job');
+		'--add', "$evil:/evil", '--add', "$switches:/evil/a20-switches",
+		'--add', $job, '--', 'job');
 	my $text = $result->{out};
 	my %part = $text =~ /^=== (\S+)[ \n](.*?)(?=^=== |\z)/msg;
 	subtest $name => sub {
 		is $result->{status}, 0, 'the Host survives all of it';
 		repeat_tap('hypercalls', ($part{calls} // '') =~ s/^0\n//r);
+		check_switches($part{switches} // '');
 		check_deaths(\%part);
 		check_spins(\%part);
 		check_garbage(\%part);
@@ -93,6 +98,18 @@ for (@hosts) {
 		like $part{unloaded} // '', qr/^0$/m, 'the module goes';
 		is $part{log} // '', "clean\n", 'the log of the Host is clean';
 	} or diag(substr $text, -2000);
+}
+
+# Address spaces: what the Guest has asked for, and who has done it.
+sub check_switches {
+	my ($text) = @_;
+	repeat_tap('switches', $text =~ /^0\n(.*^1\.\.\d+)$/ms ? $1 : '');
+	my ($direct, $asked) = $text =~
+		/^# switches: (\d+) by the Switcher, (\d+) by the Host$/m;
+	my %count = $text =~ /^(\w+) +(\d+)$/mg;
+	is $count{direct_switches}, $direct // 'some',
+		'the Switcher has changed alone to what it knows';
+	is $count{cr3_switches}, $asked // 'some', '... and the Host to the rest';
 }
 
 # Either the Host kills it (4) and says why, or it is told of an event, says

@@ -37,7 +37,7 @@ my $dear = $data->{privileged}{lguest} // {};
 my @promises = (
 	['getpid', 'cr3', 2.01], ['getpid', 'msr', 0], ['getpid', 'exits', .01],
 	['read_zero', 'cr3', 2.01], ['yield', 'cr3', 2.01],
-	['signal', 'exits', .02],
+	['signal', 'exits', .02], ['pipe_round_trip', 'exits', .05],
 	['touch_fault', 'exits', 1.2], ['touch_parallel', 'exits', 1.2],
 	['floating_point', 'exits', .01],
 );

@@ -115,6 +115,14 @@ begin:
 	IS	0, "FLUSH_TLB: everything"
 	HCALL	LHCALL_FLUSH_TLB, $2
 	IS	-EINVAL, "FLUSH_TLB: of kind 2"
+	HCALL	LHCALL_FLUSH_TLB, $0x1001
+	IS	-EINVAL, "FLUSH_TLB: half a root"
+	HCALL	LHCALL_FLUSH_TLB, $0x1000
+	IS	0, "FLUSH_TLB: a root that nobody has"
+	HCALL	LHCALL_FLUSH_TLB, $-4096
+	IS	0, "FLUSH_TLB: a root outside memory"
+	HCALL	LHCALL_FLUSH_TLB, $PHYS(root)
+	IS	0, "FLUSH_TLB: the root"
 	HCALL	LHCALL_FLUSH_PAGE, $0x1000
 	IS	0, "FLUSH_PAGE: of the user"
 	leaq	shared(%rip), %rdi

@@ -29,8 +29,9 @@
  * the user has nothing of the upper half; slots 256 to 271 are empty; there
  * are no reserved bits, but a frame outside of memory ends the Guest; an
  * unknown PCID is 0, and a PCID with another root is flushed. A user may get a
- * page fault for which there is no reason, on the page behind that of the last
- * fault, and not twice on the same.
+ * page fault for which there is no reason, or be told that nothing is where
+ * there is something forbidden, on the page behind the last one where nothing
+ * was, and not twice on the same.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -72,7 +73,7 @@ typedef uint64_t u64;
 /* Frames: the shared page, the mailbox, code; from TABLES on they may be
  * tables, the first of them roots; from DATA on there is only data. */
 enum { SHARED = 1, MAILBOX, CODE, USER_CODE, FIXED, TABLES = 12, ROOTS = 3,
-       DATA = 26, END = 34, SPACES = 8 };
+       DATA = 26, END = 34, SPACES = 16 };
 /* In each frame, where no index of the game leads: a name, a word to write
  * to, and code that puts the name into RBX and jumps to R8. */
 enum { NAME = 336, WORD, EXEC = 340 };
@@ -110,7 +111,7 @@ extern const char code[], user_code[], code_end[];
 /* ---- What the model knows ---------------------------------------------------- */
 
 enum access { READ, WRITE, EXECUTE };
-enum flush { NOTHING, ALL, USER_HALF, PAGE, SPACE };
+enum flush { NOTHING, ALL, USER_HALF, PAGE, SPACE, ROOT };
 
 struct walk {
 	enum { ABSENT, PRESENT, DEADLY } found;
@@ -138,6 +139,7 @@ static int current;
 static struct leaf leaves[2][8192], *now = leaves[0], *before = leaves[1];
 static int count, count_before;
 static bool withdrawn[SPACES];
+static bool made[SPACES];	/* their numbers have been used */
 static u64 pfns[PAGES];
 
 static int vm = -1, vcpu = -1, shadow_fd;
@@ -146,7 +148,7 @@ static struct lguest_shared *shared;
 static u64 seed, step, random_state;
 static struct { u64 updates, flushes, accesses, faults, stale, deaths,
 		compared, born, short_walks, guesses; } total;
-static u64 last_fault;		/* page of the last fault of a user */
+static u64 last_fault;		/* page where a user last found nothing */
 static char what[200];		/* the last step */
 
 static void fail(const char *fmt, ...)
@@ -315,7 +317,8 @@ static void read_shadow(void)
 	struct leaf *swap = before;
 	ssize_t n, got = 0;
 	char *at = text, *end;
-	int spaces = 0, own;
+	bool shown[SPACES] = { 0 };
+	int own, space;
 
 	before = now, now = swap;
 	count_before = count, count = 0;
@@ -330,8 +333,9 @@ static void read_shadow(void)
 		struct leaf *l = &now[count];
 
 		if (*at <= '9') {		/* a leaf */
-			*l = (struct leaf){ .space = *at - '0', .root = at[1] };
-			end = number(number(number(at + 3, &l->va), &l->pfn),
+			*l = (struct leaf){ .space = strtol(at, &at, 10) };
+			l->root = *at;
+			end = number(number(number(at + 2, &l->va), &l->pfn),
 				     &l->bits) - 1;
 			count += count < 8191;
 			continue;
@@ -341,14 +345,16 @@ static void read_shadow(void)
 		if (sscanf(at, "machine %*d levels %*d current %d", &own) == 1) {
 			if (own != current)
 				fail("the current space is %d", own);
-		} else if (*at != 's' || !strstr(at, " window")) {
+		} else if (sscanf(at, "space %d", &space) != 1 || space < 0 ||
+			   space >= SPACES || !strstr(at, " window")) {
 			fail("the shadow says: %s", at);
 		} else {
-			withdrawn[spaces++] = strstr(at, " withdrawn");
+			withdrawn[space] = strstr(at, " withdrawn");
+			shown[space] = true;
 		}
 	}
-	if (spaces != SPACES)
-		fail("there are %d spaces", spaces);
+	if (memcmp(shown, made, sizeof(made)))
+		fail("these are not the spaces that were used");
 }
 
 static int order(const struct leaf *a, const struct leaf *b)
@@ -440,6 +446,8 @@ static bool covered(const struct leaf *l, enum flush flush, u64 va, int space)
 		return true;
 	if (flush == USER_HALF || flush == SPACE)
 		return l->va < HALF && l->space == space;
+	if (flush == ROOT)
+		return l->va < HALF && roots[l->space] == va;
 	if (flush == PAGE && (l->va >= HALF || l->space == space))
 		return (l->va ^ va) >> (3 + 9 * l->level) == 0;
 	return false;
@@ -553,6 +561,8 @@ static void start_guest(void)
 	ways_count = 0;
 	last_fault = -2;
 	memset(roots, 0, sizeof(roots));
+	memset(made, 0, sizeof(made));
+	made[0] = true;
 	roots[0] = TABLES * 4096;
 	current = 0;
 	enter();
@@ -668,7 +678,8 @@ static void update(void)
 
 static void set_cr3(void)
 {
-	int pcid = below(20) ? below(4) ? below(3) : below(8) : below(4096);
+	int pcid = below(20) ? below(4) ? below(3) : below(SPACES) :
+					  below(4096);
 	u64 root = (TABLES + (below(8) ? pcid : (int)below(ROOTS)) % ROOTS) *
 		   4096ull;
 	u64 cr3 = root | pcid | (below(4) ? NOFLUSH : 0);
@@ -687,6 +698,7 @@ static void set_cr3(void)
 	if (!keep)
 		ways_count = 0;
 	roots[pcid] = root;
+	made[pcid] = true;
 	current = pcid;
 	check_shadow(keep ? NOTHING : SPACE, 0, pcid, false);
 }
@@ -705,6 +717,15 @@ static void flush(void)
 		if (!in_the_hole(va))
 			ways_count = 0;
 		return check_shadow(PAGE, va, current, false);
+	}
+	if (kind == 14) {
+		va = (TABLES + below(ROOTS)) * 4096ull;
+		sprintf(what, "flush root %llx", (long long)va);
+		run_guest(KBASE + 128, LHCALL_FLUSH_TLB, va, 0, 0);
+		for (int i = 0; i < SPACES; i++)
+			if (made[i] && roots[i] == va)
+				ways_count = 0;
+		return check_shadow(ROOT, va, current, false);
 	}
 	ways_count = 0;
 	sprintf(what, "flush %s", kind == 13 ? "all" : "user half");
@@ -791,6 +812,11 @@ static void check_access(u64 va, bool user, enum access access, u64 value,
 			     (long long)w->frame);
 		return;
 	}
+	if (w->found == PRESENT && !in_the_hole(va) &&
+	    guessed(va, user, access)) {
+		total.guesses++;
+		return;
+	}
 	total.faults++;
 	error |= (user ? 4 : 0) | (w->found == PRESENT && !in_the_hole(va));
 	if (shared->vector != (14 | LGUEST_EVENT_VALID) ||
@@ -846,7 +872,9 @@ static void touch(void)
 		return bury();
 	}
 	check_access(va, user, access, value, l, &w);
-	if (user && shared->vector == (14 | LGUEST_EVENT_VALID))
+	if (user && access != EXECUTE && !in_the_hole(va) &&
+	    !(shared->error & 1) &&
+	    shared->vector == (14 | LGUEST_EVENT_VALID))
 		last_fault = va >> 12;
 	note_way(va, &w);
 	if (!tables_are(below(512) == 0))

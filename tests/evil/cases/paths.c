@@ -18,6 +18,7 @@
 volatile u64 enough;
 static u64 rounds, bad, first_bad;
 static char *probe;
+static u64 other;		/* CR3 of a second address space */
 
 void round_begins(void);
 void __attribute__((noinline)) round_begins(void)
@@ -70,6 +71,7 @@ static u64 __attribute__((noinline)) name(u64 arg)			\
 }
 
 KERNEL_WAY(by_hypercall, "xorl %%eax, %%eax", "syscall")
+KERNEL_WAY(by_switch, "movl $4, %%eax", "syscall")
 KERNEL_WAY(by_fill, "", "movb (%%rdi), %%al")
 KERNEL_WAY(by_port, "", "inb $0x80, %%al")
 KERNEL_WAY(by_waiting, "", "1: pause\n cmpq $0, interrupts(%%rip)\n je 1b")
@@ -209,11 +211,19 @@ static void one_round(void)
 	/* and with one that the Host has seen */
 	check(!by_hypercall(0), 460);
 	user_by_sysret(470);
+	/* to another address space and back; and by way of the Host */
+	check(!by_switch(other), 600);
+	user_by_sysret(610);
+	check(!by_switch(PHYS(root) | NOFLUSH), 640);
+	user_by_sysret(650);
+	check(!by_switch(other | 1ull << 62), 680);
+	check(!by_switch(PHYS(root) | NOFLUSH | 1ull << 62), 690);
 }
 
 void run(void)
 {
 	u64 last = option("rounds", ~0ull);
+	u64 *page_of_root = page();
 
 	probe = page();
 	map(0x7000, PHYS(probe), RW);
@@ -225,6 +235,8 @@ void run(void)
 	user_code(USER + 2 * PAGE, CODE_OF(user_fault));
 	user_code(USER + 3 * PAGE, CODE_OF(user_loop));
 	user_code(USER + 4 * PAGE, CODE_OF(user_next));
+	memcpy(page_of_root, root, PAGE);
+	other = PHYS(page_of_root) | 1 | NOFLUSH;
 	say("# ready\n");
 	while (rounds < last && !enough) {
 		one_round();
