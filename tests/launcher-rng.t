@@ -11,9 +11,9 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use lib dirname(abs_path(__FILE__));
 use Cases;
-use Fake;
+use Fake qw(:DEFAULT limit_files);
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $dir = fake_dir('rng.c');
 $ENV{XDG_RUNTIME_DIR} = $dir;
@@ -74,6 +74,28 @@ says('reboot', 'rng-reboots', qr/\A(life \d: 16\n){3}\z/, $none);
 	my $begin = time;
 	says('power off with requests on their way', 'rng-leaves', $none, $none, '--rng', '1K');
 	cmp_ok(time - $begin, '<', 5, '... does not wait for them');
+}
+
+{
+	my $pid = start(guest => 'rng-rests', options => ['--console', 'none', '--balloon', 'none']);
+	my $served = sub { grep { slurp($_) =~ /^rng 0$/ } glob "/proc/$pid/task/*/comm" };
+	my $end;
+	wait_for('out', qr/^first/);
+	is($served->(), 1, 'a thread throws the dice');
+	$end = time + 4;
+	sleep .05 while $served->() && time < $end;
+	is($served->(), 0, '... ends while nobody wants them thrown');
+	limit_files($pid, 12);
+	ok(wait_for('err', qr/^lguest: rng 0: queue 0 has to wait: Too many open files$/m),
+	   '... the next throw waits if there is nothing to make a thread of');
+	limit_files($pid, 1000);
+	wait_for('out', qr/^second/m);
+	is($served->(), 1, '... and another one is there when somebody does');
+	is(finish($pid), 0, '... also after a reset, and leaves when nothing is thrown');
+	is(slurp("$dir/out"), join('', map { "$_: 64\n" } 'first', 'second', 'after a reset'),
+	   '... and no throw is lost');
+	like(slurp("$dir/err"), qr/\A(lguest: rng 0: queue 0 has to wait: [^\n]*\n)+\z/,
+	     '... and nothing else is said');
 }
 
 for (['rate=1023', qr/from 1K to 1G/], ['rate=2G', qr/from 1K to 1G/], ['rate=x', qr/not a size/],

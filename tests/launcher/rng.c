@@ -5,11 +5,12 @@
  */
 #define GUEST(name)	static void name(void)
 GUEST(rng_reads); GUEST(rng_greedy); GUEST(rng_odd); GUEST(rng_resets);
-GUEST(rng_reboots); GUEST(rng_leaves);
+GUEST(rng_reboots); GUEST(rng_leaves); GUEST(rng_rests);
 #define MORE_SCENARIOS							\
 	{ "rng-reads", rng_reads }, { "rng-greedy", rng_greedy },	\
 	{ "rng-odd", rng_odd }, { "rng-resets", rng_resets },		\
-	{ "rng-reboots", rng_reboots }, { "rng-leaves", rng_leaves },
+	{ "rng-reboots", rng_reboots }, { "rng-leaves", rng_leaves },	\
+	{ "rng-rests", rng_rests },
 #include "fake-module.c"
 
 #define PLACE	0x1000000ull
@@ -158,4 +159,17 @@ static void rng_leaves(void)
 		describe(&rx, i, PLACE, 1 << 20, IN, 0);
 		offer(&rx, i);
 	}
+}
+
+/* Throws seldom; then resets a device that rests, and leaves one. */
+static void rng_rests(void)
+{
+	start_rng();
+	print("first: %d\n", want(64, 5000));
+	usleep(5000000);
+	print("second: %d\n", want(64, 5000));
+	usleep(2500000);
+	start_rng();
+	print("after a reset: %d\n", want(64, 5000));
+	usleep(2500000);
 }

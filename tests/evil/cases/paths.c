@@ -98,6 +98,7 @@ USER_CODE(user_call, "");
 USER_CODE(user_break, "int3\n ud2\n");
 USER_CODE(user_fault, "movb 0x2000, %al\n ud2\n");
 USER_CODE(user_loop, "1: pause\n jmp 1b\n");
+USER_CODE(user_next, "movb 0x3000, %al\n ud2\n");
 
 static void fill_caught(u64 n)
 {
@@ -191,6 +192,11 @@ static void one_round(void)
 	user(USER, EVENT_SYSCALL, 0x202, 220);
 	user(USER + PAGE, 3, 0x202, 240);
 	user(USER + 2 * PAGE, 14, 0x202, 260);
+	/* the next page of a run, by the short cut, and a fetch from it */
+	user(USER + 4 * PAGE, 14, 0x202, 500);
+	check(caught.cr2 == 0x3000 && caught.error == 4, 530);
+	user(USER + 2 * PAGE, 14, 0x202, 540);
+	user(0x3000, 14, 0x202, 570);
 	user(USER + 3 * PAGE, 1, 0x202 | TF, 280);
 	timers();
 	/* not by the short cut: an odd address, a supervisor's page */
@@ -218,6 +224,7 @@ void run(void)
 	user_code(USER + PAGE, CODE_OF(user_break));
 	user_code(USER + 2 * PAGE, CODE_OF(user_fault));
 	user_code(USER + 3 * PAGE, CODE_OF(user_loop));
+	user_code(USER + 4 * PAGE, CODE_OF(user_next));
 	say("# ready\n");
 	while (rounds < last && !enough) {
 		one_round();
