@@ -51,7 +51,7 @@ ends('LGUEST_RUN fails', 1, $none,
      qr/\Alguest: cannot run the Guest: Operation not permitted\n\z/, guest => 'fails');
 ends('reboot: each life gets fresh memory', 0,
      qr/\A(life \d, memory fresh\n){4}\z/, $none, guest => 'reboots');
-ends('--stats', 0, $none, qr/^exits +4711\nhypercalls +0\n(.*\n)*short_walks +0\n\z/,
+ends('--stats', 0, $none, qr/^exits +4711\nhypercalls +0\n(.*\n)*borrows_ahead +0\n\z/,
      guest => 'quiet', options => ['--stats']);
 
 ends('old module', 1, $none, qr/interface version 2, and lguest needs 1/,
