@@ -45,6 +45,7 @@ int worker_start(struct worker *worker, const char *name, void (*work)(void *arg
 }
 
 void worker_stop(struct worker *worker) { (void)worker; }
+void worker_wait(struct worker *worker) { (void)worker; }
 bool worker_must_stop(void) { return false; }
 int sandbox_narrow(enum sandbox_class class) { (void)class; return 0; }
 
