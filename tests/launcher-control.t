@@ -90,7 +90,7 @@ ok(wait_for('out', qr/tick/), 'a Guest runs');
 is((stat $path)[2] & 0777, 0600, 'its socket is for its user alone');
 is((stat "$home/lguest")[2] & 0777, 0700, '... and so is the directory');
 says('list', 'list', 0, qr/^web +$pid running +64M +\d+\n\z/m, $none);
-says('stats', 'stats web', 0, qr/\Aexits +4711\nhypercalls +0\n(.*\n){17}\z/, $none);
+says('stats', 'stats web', 0, qr/\Aexits +4711\nhypercalls +0\n(.*\n){18}\z/, $none);
 {
 	my $info = decode_json(ask(qq({"command": "info"}\n)) // '{}');
 	is_deeply([@$info{qw(name pid state memory vcpus)}],
