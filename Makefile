@@ -152,6 +152,7 @@ test: packages-test $(if $(filter $(CHECKS),$(TESTS)),packages-check-book)
 		prove --verbose --timer $(PROVEFLAGS) $(TESTS)
 
 ## test-fortress	all of tests/fortress, in hours; ends with a table
+# THREADS=1 gives each CPU of a Host a thread of QEMU.
 FORTRESS ?= tests/51-power-cut.t tests/52-storage-faults.t \
 	$(sort $(wildcard tests/fortress/*.t))
 .PHONY: test-fortress

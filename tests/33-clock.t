@@ -13,7 +13,7 @@ need('host/lg.ko', 'host/launcher/lguest');
 
 my (undef, $stamp) = programs('stamp');
 my (undef, $clocks) = programs('clocks');
-my $result = try_host('--with-guest', '--smp', 2, '--one-thread', '--timeout', 300,
+my $result = try_host('--with-guest', '--smp', 2, '--timeout', 300,
 	'--add', $stamp, '--add-guest', $clocks, '--', 'sh', '-c',
 	q(lguest run --kernel /guest/bzImage --initrd /guest/initrd ) .
 	q(--append 'quiet run="clocks span 10"' < /dev/null | stamp));

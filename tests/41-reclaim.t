@@ -32,7 +32,7 @@ grep -E '^(pswpout|pswpin|compact_success|pgmigrate_success) ' /proc/vmstat
 sed 's/^/total /' /sys/kernel/debug/lguest/stats
 dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup'
 END
-my $result = try_host('--with-guest', '--smp', 2, '--one-thread', '--module', 'virtio_blk',
+my $result = try_host('--with-guest', '--smp', 2, '--module', 'virtio_blk',
 	'--disk', $disk, '--timeout', 600,
 	(map { $_ eq '--add' ? '--add-guest' : $_ } @programs),
 	'--add', $pageout, '--add', $job, '--', 'job');

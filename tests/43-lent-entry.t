@@ -45,7 +45,7 @@ look 0
 look 1
 dmesg | grep -E 'WARNING|BUG|Oops|stall|lockup' || echo clean
 END
-my $result = try_host('--with-guest', '--smp', 2, '--one-thread', '--lg', 'none', '--module',
+my $result = try_host('--with-guest', '--smp', 2, '--lg', 'none', '--module',
 	'msr', @programs, '--add', "$evil/spin-3:/evil/spin-3", '--add',
 	$job, '--', 'job');
 my $out = $result->{out};

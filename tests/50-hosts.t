@@ -61,7 +61,7 @@ for my $host (@hosts) {
 	my ($cpu, $cpus, $isolation, $image, $flags) = @$host;
 	my $name = "$cpu, $cpus CPU" . ($cpus > 1 ? 's' : '') .
 		", pti=$isolation, $image";
-	my $result = try_host('--with-guest', '--cpu', $cpu, '--smp', $cpus, '--one-thread',
+	my $result = try_host('--with-guest', '--cpu', $cpu, '--smp', $cpus,
 		'--append', "pti=$isolation", '--timeout', 300,
 		$image eq 'bzimage' ? '--bzimage' : (), @in_guest,
 		'--add', $job, '--', 'job', @programs);

@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw($TOP boot try_host try_guest try_native programs evil
-		 evil_user cases library beside_is_well memory_is_back repeat_tap tell scratch
+		 evil_user cases library beside_is_well memory_is_back log_is_clean repeat_tap tell scratch
 		 slurp spew need);
 our $TOP = abs_path(dirname(__FILE__) . '/..');
 
@@ -136,6 +136,13 @@ sub memory_is_back {
 	}
 }
 
+# That none of the complaints of tests/host-library.sh was heard.
+sub log_is_clean {
+	my ($log) = @_;
+	is $log // 'no log', "clean\n", 'nothing in the log of the Host' .
+		(($log // '') =~ /^(?!clean$)(.+)/ ? ": $1" : '');
+}
+
 # Run build/try (or what TRY names in the environment); returns what the
 # command wrote and how it ended. When the machine failed (125) or time was
 # up (124), says so at once. LGUEST_HOST=debug makes every Host the debug Host
@@ -184,7 +191,10 @@ sub short {
 	return "@short";
 }
 
-sub try_host { return boot('--host', @_) }
+# THREADS=1 makes races likelier, and QEMU less to be trusted (build/try --help).
+sub try_host {
+	return boot('--host', ('--threads') x !!$ENV{THREADS}, @_);
+}
 sub try_guest { return boot('--guest', @_) }
 
 # QEMU's emulator reads the stack of an IRET or a far return in ring 3 as

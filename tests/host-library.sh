@@ -20,12 +20,15 @@ now() {		# in ms
 
 # In kB, when it has stopped changing: much is freed a little later. The
 # free pages that each CPU keeps for itself may be tens of megabytes, and
-# MemFree does not count them.
+# MemFree does not count them; empty slabs are given back.
 free_memory() {
 	last=0
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		sync
 		echo 3 > /proc/sys/vm/drop_caches
+		for slab in /sys/kernel/slab/*/shrink; do
+			echo 1 > $slab
+		done
 		sleep 1
 		free=$(awk '/^MemFree/ { s += $2 } /^ +count:/ { s += 4 * $2 }
 			END { print s }' /proc/meminfo /proc/zoneinfo)
@@ -93,7 +96,16 @@ beside() {
 	canary=$!
 	micro /evil/witness > /tmp/witness.out 2>&1 &
 	witness=$!
-	until grep -q 'witness 64' /tmp/witness.out; do sleep 0.2; done
+	n=0
+	until grep -q 'witness 64' /tmp/witness.out; do
+		n=$((n + 1))
+		if [ $n = 600 ]; then
+			echo 'the witness does not begin'
+			cat /tmp/witness.out
+			exit 1
+		fi
+		sleep 0.2
+	done
 	dmesg -c > /dev/null
 }
 

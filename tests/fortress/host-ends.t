@@ -43,7 +43,7 @@ sleep 20
 echo 'still there'
 END
 	local $Try::stops = 1;
-	my $result = try_host('--with-guest', '--smp', 2, '--one-thread', '--memory', $memory,
+	my $result = try_host('--with-guest', '--smp', 2, '--memory', $memory,
 		"--append=$append", '--timeout', 300, '--add', $job,
 		'--add', "$evil/kexec", '--add', "$kernel/vmlinuz",
 		'--add', $initrd, @in_guest, library(), '--', 'job');

@@ -69,8 +69,7 @@ harm
 beside_ends
 END
 
-# (With more than one processor QEMU's LOCK CMPXCHG leaves other flags.)
-my $native = try_native('--qemu=-smp', '--qemu=2', '--memory', 64, '--timeout', 900, @files,
+my $native = try_native('--memory', 64, '--timeout', 900, @files,
 	'--add', $users, '--', 'users');
 is $native->{status}, 0, 'the programs run on the Guest kernel alone';
 my @in_guest = map { $_ eq '--add' ? '--add-guest' : $_ } @files;
