@@ -12,8 +12,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw($TOP boot try_host try_guest try_native programs evil
-		 evil_user cases library beside_is_well memory_is_back log_is_clean repeat_tap tell scratch
-		 slurp spew need);
+		 evil_user cases library beside_is_well memory_is_back log_is_clean
+		 repeat_tap tell scratch slurp spew need);
 our $TOP = abs_path(dirname(__FILE__) . '/..');
 
 $ENV{LC_ALL} = 'C';
